@@ -1,0 +1,167 @@
+"""The lists of events, deliveries and relays, and a page for each row."""
+
+import json
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from ..models import Attempt, Delivery, OutboxEvent, RelayHeartbeat
+from ..payloads import masked
+from ..registry import registry
+from .readonly import ReadOnlyAdmin
+
+if TYPE_CHECKING:
+    DeliveryRows = admin.TabularInline[Delivery, OutboxEvent]
+    AttemptRows = admin.StackedInline[Attempt, Delivery]
+else:
+    DeliveryRows, AttemptRows = admin.TabularInline, admin.StackedInline
+
+
+class StateFilter(admin.SimpleListFilter):
+    """Where an event is on its way."""
+
+    title = "state"
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("new", "not relayed yet"), ("aside", "no code knows it"), ("relayed", "relayed")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if self.value() == "new":
+            return queryset.filter(relayed_at=None)
+        if self.value() == "aside":
+            return queryset.filter(relayed_at=None).exclude(error="")
+        if self.value() == "relayed":
+            return queryset.exclude(relayed_at=None)
+        return queryset
+
+
+class TypedFilter(admin.SimpleListFilter):
+    """The event types that the running code knows; asking the table would read all of it."""
+
+    title = "type"
+    parameter_name = "type"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(name, name) for name in sorted(registry.type_names())]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(type=self.value()) if self.value() else queryset
+
+
+class SubscriberFilter(admin.SimpleListFilter):
+    """The subscribers that the running code knows."""
+
+    title = "subscriber"
+    parameter_name = "subscriber"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(name, name) for name in sorted(registry.names())]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(subscriber=self.value()) if self.value() else queryset
+
+
+class DeliveryInline(DeliveryRows):
+    model = Delivery
+    fields = ("subscriber", "queue", "status", "attempts", "due_at", "finished_at", "error_text")
+    readonly_fields = fields
+    extra = 0
+    can_delete = False
+    show_change_link = True
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+class AttemptInline(AttemptRows):
+    model = Attempt
+    fields = ("number", "worker", "started_at", "finished_at", "error_class", "error_text", "trace")
+    readonly_fields = fields
+    extra = 0
+    can_delete = False
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    @admin.display(description="traceback")
+    def trace(self, attempt: Attempt) -> SafeString:
+        return format_html("<pre>{}</pre>", attempt.traceback)
+
+
+@admin.register(OutboxEvent)
+class EventAdmin(ReadOnlyAdmin):
+    list_display = ("event_id", "type", "key", "time", "relayed_at", "error")
+    list_filter = (StateFilter, TypedFilter)
+    search_fields = ("event_id__exact", "key__exact", "correlation_id__exact")
+    search_help_text = "An event's id, its key or its correlation id, exactly."
+    ordering = ("-id",)
+    exclude = ("data", "headers")
+    readonly_fields = ("payload", "sent_headers")
+    inlines = (DeliveryInline,)
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        if event_id := _uuid(term):
+            found = queryset.filter(event_id=event_id) | queryset.filter(correlation_id=term)
+            return found, False
+        return queryset.filter(key=term) | queryset.filter(correlation_id=term), False
+
+    @admin.display(description="payload")
+    def payload(self, event: OutboxEvent) -> SafeString:
+        return _as_json(event.data)
+
+    @admin.display(description="headers")
+    def sent_headers(self, event: OutboxEvent) -> SafeString:
+        return _as_json(event.headers)
+
+
+@admin.register(Delivery)
+class DeliveryAdmin(ReadOnlyAdmin):
+    list_display = ("id", "subscriber", "queue", "status", "attempts", "due_at", "error_class")
+    list_filter = ("status", SubscriberFilter)
+    search_fields = ("event__event_id__exact", "key__exact", "id__exact")
+    search_help_text = "An event's id, a key or a delivery's number, exactly."
+    ordering = ("-id",)
+    raw_id_fields = ("event",)
+    list_select_related = False
+    inlines = (AttemptInline,)
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        if event_id := _uuid(term):
+            return queryset.filter(event__event_id=event_id), False
+        if term.isdecimal() and len(term) < 19:
+            return queryset.filter(pk=int(term)) | queryset.filter(key=term), False
+        return queryset.filter(key=term), False
+
+
+@admin.register(RelayHeartbeat)
+class RelayAdmin(ReadOnlyAdmin):
+    list_display = ("name", "version", "started_at", "beat_at")
+    ordering = ("-beat_at",)
+
+
+def _uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
+def _as_json(tree: Any) -> SafeString:
+    text = json.dumps(masked(tree), indent=2, ensure_ascii=False, sort_keys=True)
+    return format_html("<pre>{}</pre>", text)

@@ -1,0 +1,174 @@
+"""`manage.py check`: wrong use found before it is three in the morning."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from importlib import import_module
+from typing import Any
+
+from django.conf import settings
+from django.core import checks
+from django.core.checks import CheckMessage, Error, Tags, Warning
+from django.db import DatabaseError, connections, router
+
+from . import conf, payloads
+from .dispatch import DEFAULT_TIMEOUT
+from .events import types
+from .exceptions import InvalidEventType
+from .models import OutboxEvent
+from .registry import Subscription, is_pattern, registry
+
+PAGE = "docs/reference/checks.md"
+
+
+def register() -> None:
+    """Add these checks to Django's."""
+    for check in (check_settings, check_subscriptions, check_event_types):
+        checks.register(check, "eda_django")
+    checks.register(check_databases, Tags.database)
+    checks.register(check_sqlite, "eda_django")
+
+
+def check_settings(**_: Any) -> list[CheckMessage]:
+    """E001: an unknown or mistyped key of EDA_DJANGO."""
+    return [_error("E001", problem, "Correct settings.EDA_DJANGO.") for problem in conf.problems()]
+
+
+def check_subscriptions(**_: Any) -> list[CheckMessage]:
+    """E002 to E004, W001 and W002: subscriptions that can't work, or hardly as meant."""
+    found: list[CheckMessage] = []
+    found += map(_clash, registry.clashes)
+    for subscription in registry:
+        found += _unimportable(subscription)
+        found += _queue_problems(subscription)
+        found += _undeclared(subscription)
+    return found
+
+
+def check_event_types(**_: Any) -> list[CheckMessage]:
+    """E005: an event class that pydantic can't read."""
+    found: list[CheckMessage] = []
+    for declared in types:
+        try:
+            if declared.payload:
+                payloads.adapter(declared.payload)
+        except InvalidEventType as error:
+            hint = "Give every field a type that pydantic knows."
+            found.append(_error("E005", str(error), hint, obj=declared.name))
+    return found
+
+
+def check_databases(databases: Sequence[str] | None = None, **_: Any) -> list[CheckMessage]:
+    """W003: a database in use without the outbox table."""
+    # `migrate` runs this check right before it makes the table.
+    if "migrate" in sys.argv[:2]:
+        return []
+    return [
+        _warning(
+            "W003",
+            f"Database {alias!r} has no table {OutboxEvent._meta.db_table!r}, so publish() and "
+            f"the relay fail there.",
+            f"Run: manage.py migrate --database={alias} eda_django",
+        )
+        for alias in databases or ()
+        if router.allow_migrate_model(alias, OutboxEvent) and not has_outbox(alias)
+    ]
+
+
+def check_sqlite(**_: Any) -> list[CheckMessage]:
+    """W004: SQLite that refuses to wait for its one writer."""
+    return [
+        _warning(
+            "W004",
+            f"Database {alias!r} is SQLite without transaction_mode 'IMMEDIATE': a subscriber "
+            f"that reads before it writes fails with 'database is locked' when others write.",
+            "Set DATABASES[…]['OPTIONS'] = {'transaction_mode': 'IMMEDIATE', 'timeout': 30}.",
+        )
+        for alias in connections
+        if connections[alias].vendor == "sqlite"
+        and router.allow_migrate_model(alias, OutboxEvent)
+        and settings.DATABASES[alias].get("OPTIONS", {}).get("transaction_mode") is None
+    ]
+
+
+def has_outbox(using: str) -> bool:
+    """Return whether the outbox table exists. False, too, if the database can't be reached."""
+    try:
+        return OutboxEvent._meta.db_table in connections[using].introspection.table_names()
+    except DatabaseError:
+        return False
+
+
+def _clash(pair: tuple[Subscription, Subscription]) -> CheckMessage:
+    first, second = pair
+    return _error(
+        "E002",
+        f"Two subscribers are named {first.name!r}: {first.path} and {second.path}.",
+        "Give one of them another name: @subscribes(…, name=…).",
+        obj=second.path,
+    )
+
+
+def _unimportable(subscription: Subscription) -> Iterator[CheckMessage]:
+    module, name = subscription.subscriber.__module__, subscription.subscriber.__qualname__
+    if "<" in name or not _is_importable(module, name):
+        yield _error(
+            "E003",
+            f"Subscriber {subscription.name!r} ({subscription.path}) is a lambda or defined "
+            f"inside a function or class, so no worker could find it.",
+            "Define it at the top level of a subscribers.py.",
+            obj=subscription.path,
+        )
+
+
+def _is_importable(module: str, name: str) -> bool:
+    try:
+        return "." not in name and hasattr(import_module(module), name)
+    except ImportError:
+        return False
+
+
+def _queue_problems(subscription: Subscription) -> Iterator[CheckMessage]:
+    queues = getattr(settings, "RQ_QUEUES", {})
+    queue = subscription.queue or conf.OPTIONS["QUEUE"].default
+    if not subscription.queue and not conf.problems():
+        queue = conf.get("QUEUE")
+    if queue not in queues:
+        yield _error(
+            "E004",
+            f"Subscriber {subscription.name!r} has queue {queue!r}, which is not in RQ_QUEUES.",
+            f"Add {queue!r} to settings.RQ_QUEUES; it has {', '.join(map(repr, queues))}.",
+            obj=subscription.path,
+        )
+        return
+    limit = queues[queue].get("DEFAULT_TIMEOUT") or DEFAULT_TIMEOUT
+    if subscription.timeout and 0 < limit < subscription.timeout:
+        yield _warning(
+            "W002",
+            f"Subscriber {subscription.name!r} has timeout={subscription.timeout:g}, but its "
+            f"queue {queue!r} is meant for jobs of at most {limit} s.",
+            f"Raise DEFAULT_TIMEOUT of RQ_QUEUES[{queue!r}], or lower the subscriber's timeout.",
+            obj=subscription.path,
+        )
+
+
+def _undeclared(subscription: Subscription) -> Iterator[CheckMessage]:
+    for name in subscription.patterns:
+        if not is_pattern(name) and types.get(name) is None:
+            yield _warning(
+                "W001",
+                f"Subscriber {subscription.name!r} waits for {name!r}, which nothing declares.",
+                f"Is the name right? Otherwise declare it: @event({name!r}).",
+                obj=subscription.path,
+            )
+
+
+def _error(number: str, text: str, hint: str, obj: Any = None) -> Error:
+    return Error(text, hint=_with_page(hint, number), obj=obj, id=f"eda_django.{number}")
+
+
+def _warning(number: str, text: str, hint: str, obj: Any = None) -> Warning:
+    return Warning(text, hint=_with_page(hint, number), obj=obj, id=f"eda_django.{number}")
+
+
+def _with_page(hint: str, number: str) -> str:
+    return f"{hint} See {PAGE}#{number.lower()}"

@@ -1,0 +1,61 @@
+"""A chunk: the deliveries of one subscription that one RQ job carries."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+from uuid import UUID, uuid4
+
+# With fewer deliveries than this a job each costs nothing and lets idle workers share them.
+SPREAD = 4
+
+
+class Row(Protocol):
+    """What cut() must know of a delivery."""
+
+    subscriber: str
+    queue: str
+    isolated: bool
+
+
+R = TypeVar("R", bound=Row)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chunk:
+    """Deliveries claimed under one token. The token is the fence: who lost it changes nothing."""
+
+    token: UUID
+    subscriber: str
+    queue: str
+    delivery_ids: tuple[int, ...]
+
+    @property
+    def job_id(self) -> str:
+        return job_id(self.token)
+
+
+def job_id(token: UUID) -> str:
+    """Return the id of the RQ job that carries this claim; RQ takes letters, digits, `_`, `-`."""
+    return f"eda-{token.hex}"
+
+
+def cut(rows: Iterable[R], *, size: int) -> Iterator[tuple[UUID, list[R]]]:
+    """Split rows into chunks of one subscription and queue each, every one with a new token.
+
+    What once died with its worker runs alone, so that it takes nothing else with it.
+    """
+    groups: dict[tuple[str, str], list[R]] = defaultdict(list)
+    for row in rows:
+        if row.isolated:
+            yield uuid4(), [row]
+        else:
+            groups[row.subscriber, row.queue].append(row)
+    for group in groups.values():
+        yield from ((uuid4(), part) for part in _split(group, size))
+
+
+def _split(group: Sequence[R], size: int) -> Iterator[list[R]]:
+    step = min(size, -(-len(group) // SPREAD))
+    for start in range(0, len(group), step):
+        yield list(group[start : start + step])

@@ -1,0 +1,154 @@
+"""The EDA_DJANGO setting: its keys, types and defaults. Nothing else reads it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from difflib import get_close_matches
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+
+SETTING = "EDA_DJANGO"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Option:
+    """One key of EDA_DJANGO: its default, what it must be, in words, and as a test."""
+
+    default: Any
+    must_be: str
+    accepts: Callable[[Any], bool]
+    help: str
+
+
+def _text(value: Any) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= 255 and "\x00" not in value
+
+
+def _count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+def _seconds(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 1e9
+
+
+def _flag(value: Any) -> bool:
+    return isinstance(value, bool)
+
+
+def _period(value: Any) -> bool:
+    return isinstance(value, timedelta) and value > timedelta(0)
+
+
+def _names(value: Any) -> bool:
+    return isinstance(value, list | tuple | set | frozenset) and all(map(_text, value))
+
+
+_NUMBER = "a number of seconds above 0"
+_COUNT = "a whole number above 0"
+
+OPTIONS: Mapping[str, Option] = {
+    "SOURCE": Option(
+        default="django",
+        must_be="a text of 1 to 255 characters",
+        accepts=_text,
+        help="Names this site in every event (the CloudEvents source).",
+    ),
+    "QUEUE": Option(
+        default="default",
+        must_be="the name of a queue in RQ_QUEUES",
+        accepts=_text,
+        help="The RQ queue of subscribers that name none; its Redis also carries the doorbell.",
+    ),
+    "BATCH_SIZE": Option(
+        default=500,
+        must_be=_COUNT,
+        accepts=_count,
+        help="The most events or deliveries that the relay claims in one transaction.",
+    ),
+    "CHUNK_SIZE": Option(
+        default=25,
+        must_be=_COUNT,
+        accepts=_count,
+        help="The most deliveries that one RQ job carries.",
+    ),
+    "POLL_INTERVAL": Option(
+        default=5.0,
+        must_be=_NUMBER,
+        accepts=_seconds,
+        help="Seconds between two looks at the database when no doorbell rings.",
+    ),
+    "LEASE": Option(
+        default=30.0,
+        must_be=_NUMBER,
+        accepts=_seconds,
+        help="Seconds after which the relay asks what became of a claimed delivery.",
+    ),
+    "RETENTION": Option(
+        default=timedelta(days=30),
+        must_be="a timedelta above 0",
+        accepts=_period,
+        help="How long finished events are kept before they are pruned.",
+    ),
+    "REQUIRE_ATOMIC": Option(
+        default=True,
+        must_be="True or False",
+        accepts=_flag,
+        help="Whether publish() outside transaction.atomic() is an error.",
+    ),
+    "MAX_EVENT_BYTES": Option(
+        default=1_048_576,
+        must_be=_COUNT,
+        accepts=_count,
+        help="The largest payload that publish() accepts, in bytes of JSON.",
+    ),
+    "REDACT": Option(
+        default=(),
+        must_be="a list of field names",
+        accepts=_names,
+        help="Payload fields whose values are masked in error texts, logs and the admin.",
+    ),
+}
+
+
+def get(key: str) -> Any:
+    """Return one option, read at every call so that `override_settings` works.
+
+    Raises ImproperlyConfigured if EDA_DJANGO as a whole, or this option, is wrong.
+    """
+    configured = getattr(settings, SETTING, {})
+    if not isinstance(configured, Mapping):
+        raise ImproperlyConfigured(_not_a_dict(configured))
+    option = OPTIONS[key]
+    value = configured.get(key, option.default)
+    if not option.accepts(value):
+        raise ImproperlyConfigured(_wrong_value(key, value))
+    return value
+
+
+def problems() -> list[str]:
+    """Return a sentence for everything that is wrong with the EDA_DJANGO setting."""
+    configured = getattr(settings, SETTING, {})
+    if not isinstance(configured, Mapping):
+        return [_not_a_dict(configured)]
+    return [
+        _unknown_key(key) if key not in OPTIONS else _wrong_value(key, value)
+        for key, value in configured.items()
+        if key not in OPTIONS or not OPTIONS[key].accepts(value)
+    ]
+
+
+def _not_a_dict(value: object) -> str:
+    return f"{SETTING} must be a dict of options, not {value!r}."
+
+
+def _wrong_value(key: str, value: object) -> str:
+    return f"{SETTING}[{key!r}] must be {OPTIONS[key].must_be}, not {value!r}."
+
+
+def _unknown_key(key: object) -> str:
+    close = get_close_matches(str(key).upper(), OPTIONS, n=1)
+    guess = f", did you mean {close[0]!r}?" if close else f"; the keys are {', '.join(OPTIONS)}."
+    return f"Unknown {SETTING} key {key!r}{guess}"

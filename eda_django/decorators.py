@@ -1,0 +1,232 @@
+"""@publishes and @subscribes: check what they decorate, register it, hand the function back."""
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
+
+from django.db import transaction
+
+from .events import EventType, name_problem, types
+from .exceptions import InvalidEventType, InvalidPublisher, InvalidSubscriber
+from .outbox import database, publish, publish_many
+from .registry import Subscription, is_pattern, registry
+from .retry import Retry
+
+P = ParamSpec("P")
+R = TypeVar("R")
+F = TypeVar("F", bound=Callable[..., Any])
+
+MAX_NAME = 255
+
+
+def publishes(
+    event: type | str,
+    *,
+    payload: Callable[[Any], Any] | None = None,
+    key: Callable[[Any], object] | None = None,
+    idempotency_key: Callable[[Any], str | None] | None = None,
+    using: str | None = None,
+) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Run a function in transaction.atomic() and publish what it returns; its caller gets that too.
+
+    `event` is a declared class or a name. The function returns one payload, a list or tuple of
+    them, or None for nothing to publish. Where it returns something else, `payload`, `key` and
+    `idempotency_key` make theirs from each thing returned. An exception rolls everything back.
+    Raises InvalidPublisher at import for a wrong event or an `async def` function.
+    """
+    declared = _declare(event)
+
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        if _is_async(function):
+            raise InvalidPublisher(
+                f"@publishes({declared.name!r}) can't decorate the async function "
+                f"{function.__qualname__!r}, because Django has no async transactions. Make it a "
+                f"sync function and await it through asgiref.sync.sync_to_async."
+            )
+
+        @functools.wraps(function)
+        def published(*args: P.args, **kwargs: P.kwargs) -> R:
+            alias = database(using)
+            with transaction.atomic(using=alias):
+                result = function(*args, **kwargs)
+                items = _items(result, declared)
+                if idempotency_key is None:
+                    publish_many(
+                        [(declared.name, payload(item) if payload else item) for item in items],
+                        key=_key_of(items, key),
+                        using=alias,
+                    )
+                else:
+                    _publish_once(declared, items, payload, key, idempotency_key, alias)
+            return result
+
+        return published
+
+    return decorate
+
+
+def subscribes(
+    *events: type | str,
+    name: str | None = None,
+    queue: str | None = None,
+    retry: Retry | None = None,
+    timeout: float | None = None,
+    atomic: bool = True,
+) -> Callable[[F], F]:
+    """Register a function, sync or async, as a subscriber of events.
+
+    `events` are declared classes, exact names and patterns (`"orders.*"`, `"*"`). `name` is what
+    deliveries store, by default the module and the function. `queue` is an RQ queue (default:
+    the setting QUEUE), `timeout` the seconds one attempt may take (default: the queue's). With
+    `atomic` the subscriber's writes and the acknowledgement commit together; without, it runs
+    outside a transaction, at least once. Raises InvalidSubscriber at import on wrong use.
+    """
+
+    def decorate(function: F) -> F:
+        if not callable(function) or not hasattr(function, "__qualname__"):
+            raise InvalidSubscriber(f"@subscribes must stand on a function, not on {function!r}.")
+        subscriber = name or f"{function.__module__}.{function.__qualname__}"
+        _check_subscriber(subscriber, function)
+        registry.add(
+            Subscription(
+                name=subscriber,
+                subscriber=function,
+                patterns=_patterns(subscriber, events),
+                queue=_checked_queue(subscriber, queue),
+                retry=_checked_retry(subscriber, retry),
+                timeout=_checked_timeout(subscriber, timeout),
+                atomic=_checked_atomic(subscriber, atomic),
+                is_async=_is_async(function),
+            )
+        )
+        return function
+
+    return decorate
+
+
+def _declare(event: type | str) -> EventType:
+    if isinstance(event, str):
+        if problem := name_problem(event):
+            raise InvalidPublisher(f"@publishes({event[:80]!r}): {problem}")
+        return types.get(event) or types.declare(EventType(name=event))
+    declared = types.of_class(event) if isinstance(event, type) else None
+    if declared is None:
+        raise InvalidPublisher(
+            f"@publishes({event!r}) must name an event: a class decorated with @event, or a name "
+            f"such as @publishes('orders.order_placed')."
+        )
+    return declared
+
+
+def _items(result: Any, declared: EventType) -> list[Any]:
+    if result is None:
+        return []
+    is_payload = declared.payload is not None and isinstance(result, declared.payload)
+    many = isinstance(result, list | tuple) and not is_payload
+    return list(result) if many else [result]
+
+
+def _key_of(
+    items: list[Any], key: Callable[[Any], object] | None
+) -> Callable[[Any], object] | None:
+    # The key is made from what the function returned, publish_many asks once a payload.
+    if key is None:
+        return None
+    keys = iter([key(item) for item in items])
+    return lambda _: next(keys)
+
+
+def _publish_once(
+    declared: EventType,
+    items: list[Any],
+    payload: Callable[[Any], Any] | None,
+    key: Callable[[Any], object] | None,
+    idempotency_key: Callable[[Any], str | None],
+    using: str,
+) -> None:
+    for item in items:
+        publish(
+            declared.name,
+            payload(item) if payload else item,
+            key=key(item) if key else None,
+            idempotency_key=idempotency_key(item),
+            using=using,
+        )
+
+
+def _check_subscriber(name: str, function: Callable[..., Any]) -> None:
+    if not isinstance(name, str) or len(name) > MAX_NAME or "\x00" in name:
+        raise InvalidSubscriber(
+            f"@subscribes(name={name!r:.100}) must be a text of at most {MAX_NAME} characters."
+        )
+    try:
+        inspect.signature(function).bind(object())
+    except TypeError as error:
+        raise InvalidSubscriber(
+            f"Subscriber {name!r} must take one argument, the event: {error}."
+        ) from error
+    except ValueError:
+        return
+
+
+def _patterns(name: str, events: tuple[type | str, ...]) -> tuple[str, ...]:
+    if not events or (len(events) == 1 and callable(events[0]) and not isinstance(events[0], type)):
+        raise InvalidSubscriber(
+            "@subscribes needs the events it is for: @subscribes(OrderPlaced) or "
+            "@subscribes('orders.*')."
+        )
+    return tuple(_pattern(name, event) for event in events)
+
+
+def _pattern(name: str, event: type | str) -> str:
+    if isinstance(event, str):
+        plain = event.replace("*", "x") if is_pattern(event) else event
+        if problem := name_problem(plain):
+            raise InvalidSubscriber(
+                f"Subscriber {name!r} names the event {event[:80]!r}: {problem}"
+            )
+        return event
+    declared = types.of_class(event) if isinstance(event, type) else None
+    if declared is None:
+        raise InvalidSubscriber(
+            f"Subscriber {name!r}: {event!r} is not declared as an event. Decorate the class with "
+            f'@event("app.what_happened"), or subscribe to a name.'
+        )
+    return declared.name
+
+
+def _checked_queue(name: str, queue: str | None) -> str | None:
+    if queue is not None and (not isinstance(queue, str) or not queue or len(queue) > MAX_NAME):
+        raise InvalidSubscriber(
+            f"Subscriber {name!r}: queue={queue!r} must be the name of a queue in RQ_QUEUES."
+        )
+    return queue
+
+
+def _checked_retry(name: str, retry: Retry | None) -> Retry:
+    if retry is not None and not isinstance(retry, Retry):
+        raise InvalidSubscriber(
+            f"Subscriber {name!r}: retry={retry!r} must be an eda_django.Retry, such as "
+            f"Retry(max_attempts=8)."
+        )
+    return retry or Retry()
+
+
+def _checked_timeout(name: str, timeout: float | None) -> float | None:
+    is_number = isinstance(timeout, int | float) and not isinstance(timeout, bool)
+    if timeout is not None and not (is_number and 0 < timeout < 10**7):
+        raise InvalidSubscriber(
+            f"Subscriber {name!r}: timeout={timeout!r} must be a number of seconds above 0."
+        )
+    return timeout
+
+
+def _checked_atomic(name: str, atomic: bool) -> bool:
+    if not isinstance(atomic, bool):
+        raise InvalidSubscriber(f"Subscriber {name!r}: atomic={atomic!r} must be True or False.")
+    return atomic
+
+
+def _is_async(function: Callable[..., Any]) -> bool:
+    return inspect.iscoroutinefunction(function)

@@ -1,0 +1,94 @@
+"""Rings the doorbell beside the request: never an error in it, never a wait."""
+
+import atexit
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable
+
+logger = logging.getLogger("eda_django")
+
+# Seconds that a thread with nothing to ring stays, and that a leaving process waits for it.
+IDLE = 10.0
+PARTING = 0.5
+# Seconds without trying after a failure; doubled for each further one, up to the second.
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
+
+
+class Doorbell:
+    """Rings in a thread of its own, once for all commits that come while it rings.
+
+    `push` is called with the database's alias, and may raise or hang for as long as its own
+    timeouts allow. After a failure nothing is tried for a while: the relay polls anyway.
+    """
+
+    def __init__(
+        self, push: Callable[[str], None], *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._push = push
+        self._clock = clock
+        self._reset()
+        os.register_at_fork(after_in_child=self._reset)
+        atexit.register(self.flush, PARTING)
+
+    def ring(self, using: str) -> None:
+        """Have the relay of this database woken, soon; returns at once."""
+        with self._changed:
+            if self._clock() < self._silent_until:
+                return
+            self._wanted.add(using)
+            if self._thread is None:
+                self._thread = threading.Thread(
+                    target=self._run, name="eda_django.doorbell", daemon=True
+                )
+                self._thread.start()
+            self._changed.notify_all()
+
+    def flush(self, seconds: float) -> bool:
+        """Wait until everything is rung, at most `seconds`; return whether it is."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not (self._wanted or self._busy), seconds)
+
+    def _reset(self) -> None:
+        # A fork copies neither the thread nor a usable lock.
+        self._changed = threading.Condition()
+        self._wanted: set[str] = set()
+        self._busy = False
+        self._thread: threading.Thread | None = None
+        self._silent_until = 0.0
+        self._pause = FIRST_PAUSE
+
+    def _run(self) -> None:
+        while (wanted := self._next()) is not None:
+            try:
+                for using in wanted:
+                    self._push(using)
+            except Exception as error:
+                self._fall_silent(error)
+            else:
+                self._pause = FIRST_PAUSE
+            with self._changed:
+                self._busy = False
+                self._changed.notify_all()
+
+    def _next(self) -> set[str] | None:
+        with self._changed:
+            if not self._changed.wait_for(lambda: bool(self._wanted), IDLE):
+                self._thread = None
+                return None
+            wanted, self._wanted = self._wanted, set()
+            self._busy = True
+            return wanted
+
+    def _fall_silent(self, error: Exception) -> None:
+        logger.warning(
+            "doorbell silent for %.0f s, the relay polls meanwhile error=%s: %s",
+            self._pause,
+            type(error).__qualname__,
+            error,
+        )
+        with self._changed:
+            self._wanted.clear()
+            self._silent_until = self._clock() + self._pause
+            self._pause = min(self._pause * 2, LONGEST_PAUSE)

@@ -1,0 +1,61 @@
+"""Everything this library raises on purpose."""
+
+from django.core.exceptions import ImproperlyConfigured
+
+
+class EdaError(Exception):
+    """Base of every error that this library raises."""
+
+
+class NotInTransaction(EdaError):
+    """publish() was called outside transaction.atomic(), where the event could outlive its cause."""
+
+
+class InvalidEvent(EdaError, ValueError):
+    """The event cannot be published: its name, payload or options are not what they must be."""
+
+
+class UnknownDatabase(EdaError):
+    """The database alias is not in settings.DATABASES."""
+
+
+class UndecodablePayload(EdaError):
+    """The running code cannot read this payload; newer (or older) code may."""
+
+
+class InvalidEventType(EdaError, ImproperlyConfigured):
+    """An event type is declared in a way that cannot work."""
+
+
+class InvalidPublisher(EdaError, ImproperlyConfigured):
+    """@publishes decorates something it cannot publish for."""
+
+
+class InvalidSubscriber(EdaError, ImproperlyConfigured):
+    """@subscribes decorates something that cannot be a subscriber."""
+
+
+class SubscriberTimeout(EdaError):
+    """The subscriber ran longer than its timeout."""
+
+
+class StaleClaim(EdaError):
+    """The delivery belongs to another claim by now; nothing was changed."""
+
+
+class TransportUnavailable(EdaError):
+    """The transport (Redis) cannot be reached just now."""
+
+
+class Discard(EdaError):
+    """Raise in a subscriber to drop this delivery for good: `raise Discard("order was cancelled")`."""
+
+
+class RetryLater(EdaError):
+    """Raise in a subscriber to try again in `seconds`, without burning an attempt."""
+
+    def __init__(self, seconds: float, reason: str = "") -> None:
+        if not 0 <= seconds < float("inf"):
+            raise ValueError(f"RetryLater needs a number of seconds from 0 up, not {seconds!r}.")
+        super().__init__(reason or f"retry in {seconds:g} s")
+        self.seconds = float(seconds)

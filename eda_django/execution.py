@@ -1,0 +1,71 @@
+"""One delivery in a worker's hands: its subscriber, its event, and the call."""
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from asgiref.sync import async_to_sync
+
+from . import payloads
+from .deadline import time_limit
+from .events import Event, current_event
+from .exceptions import SubscriberTimeout
+from .models import Delivery
+from .registry import Subscription
+from .verdicts import Verdict, judge
+
+
+@dataclass(slots=True, kw_only=True)
+class Execution:
+    """A delivery that can run here, because the code knows its subscriber and its payload."""
+
+    row: Delivery
+    subscription: Subscription
+    event: Event[Any]
+    # The seconds one attempt may take; None for no limit.
+    timeout: float | None
+    began_at: float = field(default=0.0)
+
+    @property
+    def pk(self) -> int:
+        return self.row.pk
+
+    def begin(self) -> None:
+        """Follow the count that the database made when it marked the row as running."""
+        self.row.attempts += 1
+        self.began_at = time.monotonic()
+
+    def call(self) -> None:
+        """Call the subscriber; what it publishes meanwhile is caused by this event."""
+        token = current_event.set(self.event)
+        try:
+            if self.subscription.is_async:
+                async_to_sync(self._await)()
+            else:
+                with time_limit(self.timeout, self.subscription.name):
+                    self.subscription.subscriber(self.event)
+        finally:
+            current_event.reset(token)
+
+    async def _await(self) -> None:
+        try:
+            async with asyncio.timeout(self.timeout) as limit:
+                await self.subscription.subscriber(self.event)
+        except TimeoutError as error:
+            if not limit.expired():
+                raise
+            raise SubscriberTimeout(
+                f"Subscriber {self.subscription.name!r} took longer than its timeout, "
+                f"{self.timeout:g} s."
+            ) from error
+
+    def judge(self, error: BaseException) -> Verdict:
+        """Decide what becomes of the delivery after its subscriber raised `error`."""
+        return judge(
+            self.row,
+            error,
+            retry=self.subscription.retry,
+            seconds=time.monotonic() - self.began_at,
+            secrets=payloads.redacted_values(self.row.event.data),
+        )

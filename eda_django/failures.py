@@ -1,0 +1,110 @@
+"""What is kept of an exception: texts that any database can store and anyone may read."""
+
+import hashlib
+import re
+import sysconfig
+import traceback
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from types import TracebackType
+
+from .payloads import MASK
+
+MAX_TEXT = 10_000
+MAX_TRACEBACK = 50_000
+# Shorter values would mask half of every text ("1" in "2021").
+MIN_SECRET = 3
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+_OWN = Path(__file__).parent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """One failed attempt, in words. `fingerprint` is equal for failures of one cause."""
+
+    kind: str
+    text: str
+    traceback: str
+    fingerprint: str
+    # The exception for the log, unless its text holds what must be masked.
+    exc_info: BaseException | None = None
+
+
+def describe(error: BaseException, *, secrets: Iterable[str] = ()) -> Failure:
+    """Return what to keep of an exception, with `secrets` masked. Never raises."""
+    hidden = sorted({s for s in secrets if len(s) >= MIN_SECRET}, key=len, reverse=True)
+    raw_text, raw_trace = _text_of(error), _trace_of(error)
+    text = _masked(raw_text, hidden)
+    trace = _masked(raw_trace, hidden)
+    kind = f"{type(error).__module__}.{type(error).__qualname__}".removeprefix("builtins.")
+    return Failure(
+        kind=storable(kind, 255),
+        text=storable(text, MAX_TEXT),
+        traceback=storable(trace, MAX_TRACEBACK),
+        fingerprint=_fingerprint(kind, error.__traceback__),
+        exc_info=error if (text, trace) == (raw_text, raw_trace) else None,
+    )
+
+
+def lost_worker() -> Failure:
+    """Return what is recorded when a worker vanished in the middle of an attempt."""
+    kind = "eda_django.WorkerLost"
+    return Failure(
+        kind=kind,
+        text="The worker vanished while the subscriber ran: killed, out of memory or cut off.",
+        traceback="",
+        fingerprint=hashlib.sha256(kind.encode()).hexdigest()[:32],
+    )
+
+
+def storable(text: str, limit: int) -> str:
+    """Return the text as any database takes it: no NUL, no half surrogates, not too long."""
+    if len(text) > limit:
+        text = f"{text[: limit - 20]}… ({len(text)} chars)"[:limit]
+    return _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def _text_of(error: BaseException) -> str:
+    try:
+        return str(error)
+    except BaseException as second:
+        return f"(str() of the exception raised {type(second).__qualname__})"
+
+
+def _trace_of(error: BaseException) -> str:
+    try:
+        return "".join(traceback.format_exception(error))
+    except BaseException:
+        # Only the frames: formatting the exception itself is what failed.
+        return "".join(traceback.format_tb(error.__traceback__))
+
+
+def _masked(text: str, hidden: list[str]) -> str:
+    for secret in hidden:
+        text = text.replace(secret, MASK)
+    return text
+
+
+def _fingerprint(kind: str, trace: TracebackType | None) -> str:
+    # Function names, not line numbers: an edit above the line must not split the group.
+    return hashlib.sha256(f"{kind}|{_site_frame(trace)}".encode(errors="replace")).hexdigest()[:32]
+
+
+def _site_frame(trace: TracebackType | None) -> str:
+    found = last = ""
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        last = f"{trace.tb_frame.f_globals.get('__name__', '')}:{code.co_qualname}"
+        if not found and _is_site_code(code.co_filename):
+            found = last
+        trace = trace.tb_next
+    return found or last
+
+
+@lru_cache(maxsize=4096)
+def _is_site_code(filename: str) -> bool:
+    path = Path(filename)
+    libraries = {Path(sysconfig.get_path(name)) for name in ("stdlib", "purelib", "platlib")}
+    return not any(path.is_relative_to(folder) for folder in (*libraries, _OWN))

@@ -1,0 +1,30 @@
+"""Failed attempts, one row each."""
+
+from typing import Any, ClassVar
+
+from django.db import models
+
+
+class Attempt(models.Model):
+    """Why one attempt of a delivery failed."""
+
+    id = models.BigAutoField(primary_key=True)
+    delivery = models.ForeignKey(
+        "eda_django.Delivery", on_delete=models.CASCADE, related_name="failed_attempts"
+    )
+    number = models.PositiveIntegerField()
+    worker = models.CharField(max_length=255)
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField()
+    error_class = models.CharField(max_length=255)
+    error_text = models.TextField(blank=True)
+    traceback = models.TextField(blank=True)
+
+    objects: ClassVar[Any] = models.Manager()
+
+    class Meta:
+        verbose_name = "failed attempt"
+        verbose_name_plural = "failed attempts"
+
+    def __str__(self) -> str:
+        return f"attempt {self.number}: {self.error_class}"

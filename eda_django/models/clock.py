@@ -1,0 +1,32 @@
+"""The database's clock, the only one that leases and due times are reckoned by."""
+
+from datetime import timedelta
+from typing import Any
+
+from django.db.models import DateTimeField, Func
+from django.db.models.expressions import Combinable, CombinedExpression
+
+
+class DatabaseNow(Func):
+    """The time now, by the database, in UTC.
+
+    Not Django's Now(): that is local time on MySQL, where Django stores UTC.
+    """
+
+    output_field = DateTimeField()
+
+    def as_sql(self, compiler: Any, connection: Any, **context: Any) -> tuple[str, list[Any]]:
+        return NOW_SQL[connection.vendor], []
+
+
+NOW_SQL = {
+    # Not NOW(): that is the start of the transaction, which may have waited for a lock.
+    "postgresql": "STATEMENT_TIMESTAMP()",
+    "mysql": "UTC_TIMESTAMP(6)",
+    "sqlite": "STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f', 'now')",
+}
+
+
+def after(seconds: float) -> Combinable | CombinedExpression:
+    """Return the database's time in (or, if negative, before) so many seconds."""
+    return DatabaseNow() + timedelta(seconds=seconds)

@@ -1,0 +1,44 @@
+"""Which relays are alive."""
+
+from typing import Any, ClassVar
+
+from django.db import models
+
+from .clock import DatabaseNow, after
+
+
+class HeartbeatQuerySet(models.QuerySet["RelayHeartbeat"]):
+    """What relays and operators do with heartbeats."""
+
+    def beat(self, name: str, **about: Any) -> None:
+        """Record that the relay of this name is alive; `about` is stored at its first beat."""
+        if not self.filter(name=name).update(beat_at=DatabaseNow()):
+            self.create(name=name, beat_at=DatabaseNow(), started_at=DatabaseNow(), **about)
+
+    def alive(self, seconds: float) -> "HeartbeatQuerySet":
+        """Relays that were heard of in the last so many seconds."""
+        return self.filter(beat_at__gt=after(-seconds))
+
+    def forget(self, *, older_than: float) -> None:
+        self.filter(beat_at__lt=after(-older_than)).delete()
+
+
+class RelayHeartbeat(models.Model):
+    """A relay process, and when it was last heard of."""
+
+    id = models.BigAutoField(primary_key=True)
+    name = models.CharField(max_length=255, unique=True)
+    hostname = models.CharField(max_length=255)
+    pid = models.PositiveIntegerField()
+    version = models.CharField(max_length=50)
+    started_at = models.DateTimeField()
+    beat_at = models.DateTimeField()
+
+    objects: ClassVar[Any] = HeartbeatQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = "relay"
+        verbose_name_plural = "relays"
+
+    def __str__(self) -> str:
+        return self.name

@@ -1,0 +1,175 @@
+"""The outbox: events, from the publisher's transaction until they are pruned."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, ClassVar
+
+from django.core.serializers.json import DjangoJSONEncoder
+from django.db import models
+from django.db.models import Exists, OuterRef, Q
+
+from ..events import Event
+from ..failures import storable
+from .clock import DatabaseNow, after
+from .indexes import HotIndex
+from .locking import skip_locked
+
+MAX_ERROR = 2_000
+
+
+class OutboxQuerySet(models.QuerySet["OutboxEvent"]):
+    """What the relay, the admin and the tests do with events."""
+
+    def fresh(self) -> "OutboxQuerySet":
+        """Events that nobody has fanned out, and that may be now, oldest first."""
+        return self.filter(relayed_at=None, available_at=None).order_by("id")
+
+    def scheduled(self) -> "OutboxQuerySet":
+        """Events that wait for a time: delayed ones, and those set aside with an error."""
+        return self.filter(relayed_at=None).exclude(available_at=None)
+
+    def set_aside(self) -> "OutboxQuerySet":
+        """Events that no relay could route so far."""
+        return self.scheduled().exclude(error="")
+
+    def lock_fresh(self, limit: int) -> list["OutboxEvent"]:
+        """Lock up to `limit` fresh events that no other relay holds; inside a transaction."""
+        columns = ("id", "type", "key", "time")
+        return list(skip_locked(self.fresh().only(*columns), self.model)[:limit])
+
+    def release_scheduled(self, limit: int) -> int:
+        """Let up to `limit` events go whose time has come; inside a transaction."""
+        due = self.scheduled().filter(available_at__lte=DatabaseNow()).order_by("available_at")
+        ids = [row.pk for row in skip_locked(due.only("id"), self.model)[:limit]]
+        return self.filter(pk__in=ids).update(available_at=None) if ids else 0
+
+    def mark_relayed(self, ids: Sequence[int]) -> None:
+        """Record that every subscription has its delivery of these events."""
+        if ids:
+            self.filter(pk__in=ids, relayed_at=None).update(relayed_at=DatabaseNow(), error="")
+
+    def put_aside(self, ids: Sequence[int], *, error: str, seconds: float) -> None:
+        """Keep events that can't be routed out of the way for a while, with the reason."""
+        if ids:
+            self.filter(pk__in=ids, relayed_at=None).update(
+                available_at=after(seconds), error=storable(error, MAX_ERROR)
+            )
+
+    def retry_known(self, types: Iterable[str]) -> int:
+        """Let events that were set aside go at once, because this code knows their types."""
+        return self.set_aside().filter(type__in=list(types)).update(available_at=None, error="")
+
+    def finished_before(self, seconds: float) -> "OutboxQuerySet":
+        """Events relayed longer ago, of which no delivery is unfinished or dead."""
+        from .delivery import FINISHED, Delivery
+
+        open_deliveries = Delivery.objects.using(self.db).filter(event_id=OuterRef("pk"))
+        return self.filter(
+            ~Exists(open_deliveries.exclude(status__in=FINISHED)), relayed_at__lt=after(-seconds)
+        )
+
+    def prune(self, *, seconds: float, after_id: int, limit: int) -> tuple[int, int]:
+        """Delete what is finished among the next `limit` events; inside a transaction.
+
+        Returns how many went, and the id to go on from: 0 when the rest is too young. Walking
+        the primary key costs no index that every insert would have to pay for.
+        """
+        from .attempt import Attempt
+        from .delivery import Delivery
+
+        window = list(
+            self.filter(pk__gt=after_id).order_by("pk").values_list("pk", flat=True)[:limit]
+        )
+        if not window:
+            return 0, 0
+        is_old = self.filter(pk=window[-1], time__lt=after(-seconds)).exists()
+        rows = self.filter(pk__in=window).finished_before(seconds)
+        ids = [row.pk for row in skip_locked(rows.only("id"), self.model)]
+        if ids:
+            Attempt.objects.using(self.db).filter(delivery__event_id__in=ids).delete()
+            Delivery.objects.using(self.db).filter(event_id__in=ids)._raw_delete(self.db)
+            self.filter(pk__in=ids)._raw_delete(self.db)
+        return len(ids), window[-1] if is_old and len(window) == limit else 0
+
+
+class OutboxEvent(models.Model):
+    """One event as it was published. Written once; only the relay's columns change."""
+
+    id = models.BigAutoField(primary_key=True)
+    event_id = models.UUIDField(unique=True, editable=False)
+    type = models.CharField(max_length=255)
+    version = models.PositiveSmallIntegerField(default=1)
+    source = models.CharField(max_length=255)
+    key = models.CharField(max_length=255, blank=True, default="")
+    data = models.JSONField(encoder=DjangoJSONEncoder)
+    headers = models.JSONField(default=dict, blank=True)
+    correlation_id = models.CharField(max_length=255)
+    causation_id = models.UUIDField(null=True, blank=True)
+    # Null unless given: null never equals null, so that only given keys are unique.
+    idempotency_key = models.CharField(max_length=255, null=True, blank=True)  # noqa: DJ001
+    time = models.DateTimeField()
+    # Null for at once. The relay puts a time here, and the reason below, when it can't route.
+    available_at = models.DateTimeField(null=True, blank=True)
+    relayed_at = models.DateTimeField(null=True, blank=True)
+    error = models.TextField(blank=True, default="")
+
+    objects: ClassVar[Any] = OutboxQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = "event"
+        verbose_name_plural = "events"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["type", "idempotency_key"], name="eda_event_idempotency"
+            ),
+        ]
+        indexes = [
+            HotIndex(
+                name="eda_event_fresh",
+                fields=["id"],
+                where=Q(relayed_at=None, available_at=None),
+                plain_fields=("relayed_at", "available_at", "id"),
+            ),
+            HotIndex(
+                name="eda_event_scheduled",
+                fields=["available_at"],
+                where=Q(relayed_at=None, available_at__isnull=False),
+                plain_fields=("relayed_at", "available_at", "type"),
+            ),
+            models.Index(name="eda_event_correlation", fields=["correlation_id"]),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.type} {self.event_id}"
+
+    @classmethod
+    def of(cls, event: Event[Any], *, tree: Any, idempotency_key: str | None) -> "OutboxEvent":
+        """Return an unsaved row for the envelope, with its payload already encoded."""
+        return cls(
+            event_id=event.id,
+            type=event.type,
+            version=event.version,
+            source=event.source,
+            key=event.key,
+            data=tree,
+            headers=dict(event.headers),
+            correlation_id=event.correlation_id,
+            causation_id=event.causation_id,
+            idempotency_key=idempotency_key,
+            time=event.time,
+        )
+
+    def envelope(self, data: Any, *, attempt: int = 0) -> Event[Any]:
+        """Return the envelope for a subscriber, around the decoded payload."""
+        return Event(
+            data=data,
+            id=self.event_id,
+            type=self.type,
+            version=self.version,
+            source=self.source,
+            time=self.time,
+            key=self.key,
+            correlation_id=self.correlation_id,
+            causation_id=self.causation_id,
+            headers=self.headers,
+            attempt=attempt,
+        )

@@ -1,0 +1,88 @@
+"""One look at everything that could need a relay."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db import connections
+
+from .clock import NOW_SQL
+
+# Raw, because the ORM cannot ask six tables' worth of questions without a table to ask. Each
+# part reads one entry of one index; an idle relay costs the database this and nothing else.
+_SQL = """
+SELECT
+  {now},
+  EXISTS (SELECT 1 FROM eda_django_outboxevent
+           WHERE relayed_at IS NULL AND available_at IS NULL),
+  (SELECT MIN(available_at) FROM eda_django_outboxevent
+    WHERE relayed_at IS NULL AND available_at IS NOT NULL),
+  (SELECT MIN(due_at) FROM eda_django_delivery WHERE status = 'pending'),
+  (SELECT MIN(lease_until) FROM eda_django_delivery WHERE status = 'queued'),
+  (SELECT MIN(lease_until) FROM eda_django_delivery WHERE status = 'running')
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outlook:
+    """Seconds until each kind of work is due: 0 or less for now, None for none in sight."""
+
+    fresh: bool
+    scheduled_in: float | None
+    due_in: float | None
+    lapse_in: float | None
+
+    @property
+    def must_fan_out(self) -> bool:
+        return self.fresh or _is_now(self.scheduled_in)
+
+    @property
+    def must_push(self) -> bool:
+        return _is_now(self.due_in)
+
+    @property
+    def must_reconcile(self) -> bool:
+        return _is_now(self.lapse_in)
+
+    def next_in(self, at_most: float, *, contended: float, slow: float) -> float:
+        """Return the seconds until something is due, `at_most` if nothing is before.
+
+        What is due already and did not move is in other hands: look again after `contended`, or
+        after `slow` where a lease has lapsed.
+        """
+        waits = [at_most]
+        if self.fresh:
+            waits.append(contended)
+        waits += [max(t, contended) for t in (self.scheduled_in, self.due_in) if t is not None]
+        if self.lapse_in is not None:
+            waits.append(self.lapse_in if self.lapse_in > 0 else slow)
+        return min(waits)
+
+
+def look(using: str) -> Outlook:
+    """Ask the database, in one statement, what there is to do and when."""
+    connection = connections[using]
+    # "%%" is the ORM's spelling; a statement without parameters is not unescaped.
+    sql = _SQL.format(now=NOW_SQL[connection.vendor].replace("%%", "%"))
+    with connection.cursor() as cursor:
+        cursor.execute(sql)
+        now, fresh, *times = cursor.fetchone()
+    now = _moment(now)
+    waits = [None if t is None else (_moment(t) - now).total_seconds() for t in times]
+    scheduled, due, queued, running = waits
+    lapses = [t for t in (queued, running) if t is not None]
+    return Outlook(
+        fresh=bool(fresh),
+        scheduled_in=scheduled,
+        due_in=due,
+        lapse_in=min(lapses) if lapses else None,
+    )
+
+
+def _is_now(seconds: float | None) -> bool:
+    return seconds is not None and seconds <= 0
+
+
+def _moment(value: Any) -> datetime:
+    # SQLite answers with texts.
+    return datetime.fromisoformat(value) if isinstance(value, str) else value

@@ -1,0 +1,53 @@
+"""SQLite has one writer, so one relay: a second one says so and stops."""
+
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any
+
+from django.core.files import locks
+from django.core.management.base import CommandError
+from django.db import connections
+
+
+class SoleRelay:
+    """Holds a lock beside the database file while a relay runs; on other databases, nothing.
+
+    The lock is the system's, so it goes with the process, however that ends.
+    """
+
+    def __init__(self, using: str) -> None:
+        self.using = using
+        self._file: IO[Any] | None = None
+
+    def __enter__(self) -> None:
+        path = _lock_path(self.using)
+        if path is None:
+            return
+        self._file = path.open("a")
+        if not locks.lock(self._file, locks.LOCK_EX | locks.LOCK_NB):
+            self._file.close()
+            raise CommandError(
+                f"A relay for database {self.using!r} runs already. SQLite has one writer at a "
+                f"time, so one relay is as fast as two; use PostgreSQL or MariaDB for more."
+            )
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._file:
+            locks.unlock(self._file)
+            self._file.close()
+
+
+def _lock_path(using: str) -> Path | None:
+    connection = connections[using]
+    if connection.vendor != "sqlite":
+        return None
+    name = str(connection.settings_dict["NAME"])
+    if connection.is_in_memory_db():
+        return None
+    # SQLite writes its journal there too, so the folder is writable.
+    return Path(f"{name}-relay.lock")
