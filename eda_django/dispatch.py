@@ -94,43 +94,6 @@ class RqTransport:
         return refused
 
     def alive(self, claims: Mapping[UUID, str]) -> set[UUID]:
-        """Return which claims (token: queue) are still on their way to a worker."""
-
-    def wait(self, seconds: float, *, using: str, wake: threading.Event) -> None:
-        """Sleep until the doorbell rings, `wake` is set, or the time is over."""
-
-
-class RqTransport:
-    """RQ, through django-rq's queues, over connections of its own that are kept."""
-
-    def __init__(self) -> None:
-        self._queues: dict[str, Queue] = {}
-        self._bell: Redis | None = None
-
-    def check(self) -> None:
-        try:
-            self._bell_connection().ping()
-        except RedisError as error:
-            raise TransportUnavailable(_first_line(error)) from error
-
-    def push(self, chunks: Sequence[Chunk], *, using: str) -> dict[UUID, str]:
-        refused: dict[UUID, str] = {}
-        by_queue: dict[str, list[Chunk]] = defaultdict(list)
-        for chunk in chunks:
-            if chunk.queue in django_rq_settings.QUEUES:
-                by_queue[chunk.queue].append(chunk)
-            else:
-                refused[chunk.token] = f"there is no queue {chunk.queue!r} in RQ_QUEUES"
-        try:
-            for name, part in by_queue.items():
-                queue = self._queue(name)
-                queue.enqueue_many([_job(queue, chunk, using) for chunk in part])
-        except RedisError as error:
-            self._queues.clear()
-            raise TransportUnavailable(_first_line(error)) from error
-        return refused
-
-    def alive(self, claims: Mapping[UUID, str]) -> set[UUID]:
         by_queue: dict[str, list[UUID]] = defaultdict(list)
         for token, name in claims.items():
             if name in django_rq_settings.QUEUES:

@@ -161,11 +161,11 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
             name: Case(
                 When(pk=pk, then=_value(outcome, name)), default=_value(start, name), output_field=f
             )
-            for name, f in self._fields({*outcome, *start})
+            for name, f in self._columns({*outcome, *start})
         }
         return self.filter(done | Q(pk=then, status=Status.QUEUED, token=token)).update(**changes)
 
-    def _fields(self, names: Iterable[str]) -> "list[tuple[str, models.Field[Any, Any]]]":
+    def _columns(self, names: Iterable[str]) -> "list[tuple[str, models.Field[Any, Any]]]":
         return [(name, self.model._meta.get_field(name)) for name in sorted(names)]
 
     def _find_ids(self, rows: list["Delivery"]) -> None:
