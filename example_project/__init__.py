@@ -1,0 +1,1 @@
+"""A shop whose services only talk in events."""

@@ -1,0 +1,53 @@
+"""What every test may use: Redis, a clean registry, the envelope's parts."""
+
+import os
+import shutil
+from collections.abc import Iterator
+
+import pytest
+import redis
+from django.conf import settings
+
+from eda_django import dispatch
+from eda_django.events import types
+from eda_django.registry import registry
+from example_project.demo.redis_server import RedisServer
+from tests import databases
+
+
+@pytest.fixture(scope="session", autouse=True)
+def run_folder() -> Iterator[None]:
+    """Have the processes that tests start use the test's databases; clean up at the end."""
+    os.environ["EDA_TEST_CHILD"] = "1"
+    os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
+    yield
+    shutil.rmtree(databases.folder(), ignore_errors=True)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def redis_server(run_folder: None) -> Iterator[RedisServer]:
+    """Run the suite's own Redis, where the settings expect it."""
+    with RedisServer(databases.folder() / "redis", port=settings.REDIS_PORT) as server:
+        yield server
+
+
+@pytest.fixture
+def redis_client(redis_server: RedisServer) -> Iterator["redis.Redis[bytes]"]:
+    """Return a connection to the suite's Redis, emptied before the test."""
+    with redis.Redis.from_url(redis_server.url) as client:
+        dispatch.doorbell.flush(1.0)
+        client.flushall()
+        yield client
+
+
+@pytest.fixture(autouse=True)
+def _clean_registry() -> Iterator[None]:
+    """Forget what a test subscribes and declares."""
+    names, declared = set(registry.names()), {t.name for t in types}
+    clashes = list(registry.clashes)
+    yield
+    registry.clashes[:] = clashes
+    for name in set(registry.names()) - names:
+        registry.remove(name)
+    for known in [t for t in types if t.name not in declared]:
+        types.forget(known.name)

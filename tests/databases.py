@@ -1,0 +1,74 @@
+"""The databases that the suite runs on: where they are, and whether they can be reached."""
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+VENDORS = ("sqlite", "postgresql", "mariadb")
+URLS = {
+    "postgresql": ("TEST_POSTGRESQL_URL", "postgresql://postgres@127.0.0.1:5432/postgres"),
+    "mariadb": ("TEST_MARIADB_URL", "mysql://root@127.0.0.1:3306/mysql"),
+}
+# Two runs at once need two names: their databases and folders bear it.
+RUN = os.environ.get("EDA_TEST_RUN", "")
+
+
+def vendor() -> str:
+    """Return the database that this run is for."""
+    chosen = os.environ.get("EDA_TEST_DATABASE", "sqlite")
+    if chosen not in VENDORS:
+        raise RuntimeError(f"EDA_TEST_DATABASE={chosen!r} must be one of {', '.join(VENDORS)}.")
+    return chosen
+
+
+def config(alias: str) -> dict[str, Any]:
+    """Return Django's settings of one alias. Processes that tests start use the test's own."""
+    chosen = vendor()
+    test_name = f"test_eda_django{RUN and '_' + RUN}_{alias}"
+    made = _sqlite(test_name) if chosen == "sqlite" else _server(chosen, test_name)
+    if os.environ.get("EDA_TEST_CHILD"):
+        made["NAME"] = made["TEST"]["NAME"]
+    return made
+
+
+def folder() -> Path:
+    """Return the folder of this run, made by its first process."""
+    if "EDA_TEST_FOLDER" not in os.environ:
+        os.environ["EDA_TEST_FOLDER"] = tempfile.mkdtemp(prefix="eda_django_")
+    return Path(os.environ["EDA_TEST_FOLDER"])
+
+
+def _sqlite(test_name: str) -> dict[str, Any]:
+    # A file, because relays and workers of their own must see it.
+    path = str(folder() / f"{test_name}.sqlite3")
+    return {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": path,
+        "TEST": {"NAME": path},
+        "OPTIONS": {
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 30,
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;",
+        },
+    }
+
+
+def _server(chosen: str, test_name: str) -> dict[str, Any]:
+    variable, default = URLS[chosen]
+    url = urlsplit(os.environ.get(variable, default))
+    engine = "postgresql" if chosen == "postgresql" else "mysql"
+    made: dict[str, Any] = {
+        "ENGINE": f"django.db.backends.{engine}",
+        "NAME": url.path.lstrip("/"),
+        "USER": unquote(url.username or ""),
+        "PASSWORD": unquote(url.password or ""),
+        "HOST": url.hostname or "",
+        "PORT": url.port or "",
+        "TEST": {"NAME": test_name},
+    }
+    if engine == "mysql":
+        made["OPTIONS"] = {"charset": "utf8mb4"}
+        made["TEST"] |= {"CHARSET": "utf8mb4", "COLLATION": "utf8mb4_unicode_ci"}
+    return made

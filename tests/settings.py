@@ -1,0 +1,46 @@
+"""Django's settings for the suite: the library, a small app of its own, and the shop."""
+
+import os
+
+from example_project import settings as shop
+from example_project.mysql import use_pymysql
+from tests import databases
+from tests.ports import free_port
+
+use_pymysql()
+
+SECRET_KEY = "only for tests"
+DEBUG = False
+ALLOWED_HOSTS = ["*"]
+USE_TZ = True
+TIME_ZONE = "Europe/Berlin"
+LANGUAGE_CODE = "en-us"
+DATABASES = {alias: databases.config(alias) for alias in ("default", "other")}
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.messages",
+    "django.contrib.sessions",
+    "django.contrib.staticfiles",
+    "django_rq",
+    "eda_django",
+    "tests.testapp",
+    *shop.SHOP_APPS,
+]
+MIDDLEWARE = shop.MIDDLEWARE
+TEMPLATES = shop.TEMPLATES
+ROOT_URLCONF = shop.ROOT_URLCONF
+STATIC_URL = "static/"
+STATICFILES_DIRS = shop.STATICFILES_DIRS
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+
+# The server itself is started by conftest.py; processes that tests start find it here.
+REDIS_PORT = int(os.environ.setdefault("EDA_TEST_REDIS_PORT", str(free_port())))
+REDIS = {"HOST": "127.0.0.1", "PORT": REDIS_PORT, "DB": 0, "DEFAULT_TIMEOUT": 60}
+RQ_QUEUES = {name: dict(REDIS) for name in ("default", "fast", "slow", *shop.RQ_QUEUES)}
+RQ_QUEUES["json"] = {**REDIS, "SERIALIZER": "rq.serializers.JSONSerializer"}
+
+EDA_DJANGO = {"SOURCE": "tests"}
