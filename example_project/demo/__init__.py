@@ -1,0 +1,1 @@
+"""The whole shop at one command: `python -m example_project.demo`."""
