@@ -8,7 +8,7 @@ from typing import Any, ParamSpec, TypeVar
 from django.db import transaction
 
 from .events import EventType, name_problem, types
-from .exceptions import InvalidEventType, InvalidPublisher, InvalidSubscriber
+from .exceptions import InvalidPublisher, InvalidSubscriber
 from .outbox import database, publish, publish_many
 from .registry import Subscription, is_pattern, registry
 from .retry import Retry

@@ -8,7 +8,7 @@ class EdaError(Exception):
 
 
 class NotInTransaction(EdaError):
-    """publish() was called outside transaction.atomic(), where the event could outlive its cause."""
+    """publish() was called outside atomic(), where the event could outlive its cause."""
 
 
 class InvalidEvent(EdaError, ValueError):
@@ -48,7 +48,7 @@ class TransportUnavailable(EdaError):
 
 
 class Discard(EdaError):
-    """Raise in a subscriber to drop this delivery for good: `raise Discard("order was cancelled")`."""
+    """Raise in a subscriber to drop this delivery for good: `raise Discard("cancelled")`."""
 
 
 class RetryLater(EdaError):

@@ -1,7 +1,7 @@
 """publish(): rows in the caller's transaction, and one ring of the doorbell after it commits."""
 
 from collections.abc import Callable, Iterable, Mapping
-from functools import lru_cache, partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -223,7 +223,7 @@ def _ring_after_commit(alias: str) -> None:
         transaction.on_commit(ring, using=alias, robust=True)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _ring(alias: str) -> Callable[[], Any]:
     return partial(signals.events_committed.send_robust, sender=None, using=alias)
 

@@ -3,7 +3,7 @@
 import dataclasses
 import json
 from collections.abc import Callable, Iterator, Mapping
-from functools import lru_cache
+from functools import cache
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from . import conf
@@ -66,7 +66,7 @@ def decode(declared: EventType | None, *, version: int, tree: Any) -> Any:
         ) from None
 
 
-@lru_cache(maxsize=None)
+@cache
 def adapter(payload: type) -> "TypeAdapter[Any]":
     """Return pydantic's reader and writer of the class. Raises InvalidEventType if it has none."""
     # Late, because pydantic takes longer to import than the rest of this library together.

@@ -15,7 +15,8 @@ import django
 django.setup()
 from django.db import connection
 with connection.cursor() as cursor:
-    cursor.execute("SELECT " + ("sqlite_version()" if connection.vendor == "sqlite" else "version()"))
+    name = "sqlite_version()" if connection.vendor == "sqlite" else "version()"
+    cursor.execute(f"SELECT {name}")
     print(cursor.fetchone()[0])
 """
 

@@ -2,8 +2,9 @@
 
 import django.core.serializers.json
 import django.db.models.deletion
-import eda_django.models.indexes
 from django.db import migrations, models
+
+import eda_django.models.indexes
 
 
 class Migration(migrations.Migration):

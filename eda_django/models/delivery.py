@@ -40,7 +40,7 @@ CLAIMED = (Status.QUEUED, Status.RUNNING)
 
 
 class DeliveryQuerySet(models.QuerySet["Delivery"]):
-    """The verbs. Each is guarded by state and token, so that whoever lost a claim changes nothing."""
+    """The verbs, each guarded by state and token: whoever lost a claim changes nothing."""
 
     def due(self) -> "DeliveryQuerySet":
         """Deliveries that may be pushed now, the longest due first."""
@@ -83,7 +83,7 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         return _as_chunks(rows)
 
     def release(self, token: UUID, ids: Sequence[int] | None = None) -> int:
-        """Give back what was claimed and not started: it is due at once, no attempt is burned."""
+        """Give back what was claimed and not started: due at once, no attempt is burned."""
         rows = self.held(Status.QUEUED, token)
         rows = rows if ids is None else rows.filter(pk__in=ids)
         return rows.update(**_pending(0))
@@ -91,7 +91,7 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
     def put_aside(
         self, token: UUID, ids: Sequence[int], *, kind: str, reason: str, seconds: float
     ) -> int:
-        """Give back what can't be started here, with the reason, for `seconds`; no attempt burns."""
+        """Give back for `seconds`, with the reason, what can't start here; no attempt burns."""
         return (
             self.held(Status.QUEUED, token)
             .filter(pk__in=ids)

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from django.db.models import Index, Model, Q
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+from django.db.models import Index, Model, Q
 
 
 class HotIndex(Index):
