@@ -3,9 +3,9 @@
 import os
 
 from example_project import settings as shop
+from example_project.demo.redis_server import free_port
 from example_project.mysql import use_pymysql
 from tests import databases
-from tests.ports import free_port
 
 use_pymysql()
 

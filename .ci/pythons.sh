@@ -1,0 +1,36 @@
+# Sourced by .ci/run: the Pythons of this machine, and an environment for each.
+
+# Print the path of every CPython from 3.11 up, the oldest first, one a minor version.
+find_pythons() {
+  local minor candidate
+  for minor in $(seq 11 20); do
+    for candidate in "python3.$minor" "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3."$minor".*/bin/python; do
+      if "$candidate" -c "import sys; sys.exit(sys.version_info[:2] != (3, $minor))" 2>/dev/null; then
+        echo "$candidate"
+        break
+      fi
+    done
+  done
+}
+
+# Make an environment: its folder, the Python, then what pip is to install.
+make_environment() {
+  local folder=$1 python=$2
+  shift 2
+  "$python" -m venv "$folder"
+  "$folder/bin/pip" install --quiet --disable-pip-version-check "$@"
+}
+
+# Print the runtime dependencies of setup.cfg, each at the oldest version that it allows.
+oldest_dependencies() {
+  python3 - <<'PYTHON'
+from configparser import ConfigParser
+
+parser = ConfigParser()
+parser.read("setup.cfg")
+for line in parser["options"]["install_requires"].split("\n"):
+    name = line.split(">=")[0].strip()
+    if name in {"django-rq", "rq", "redis"}:
+        print(line.replace(">=", "==").strip())
+PYTHON
+}
