@@ -1,12 +1,15 @@
 """Runs the suite on every database that can be reached, and says which those were.
 
-`python -m tests [arguments of pytest]`. With ALL_DATABASES=1 one that can't be reached is a
-failure. TEST_POSTGRESQL_URL and TEST_MARIADB_URL say where they are.
+`python -m tests [arguments of pytest]`. As many databases at once as there are processors, or as
+JOBS says. With ALL_DATABASES=1 one that can't be reached is a failure. TEST_POSTGRESQL_URL and
+TEST_MARIADB_URL say where they are.
 """
 
 import os
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 from tests.databases import URLS, VENDORS
 
@@ -19,21 +22,20 @@ with connection.cursor() as cursor:
     cursor.execute(f"SELECT {name}")
     print(cursor.fetchone()[0])
 """
+COVERAGE = [sys.executable, "-m", "coverage"]
 
 
 def main(arguments: list[str]) -> int:
-    subprocess.run([sys.executable, "-m", "coverage", "erase"], check=True)
+    subprocess.run([*COVERAGE, "erase"], check=True)
     reached = {name: version for name in VENDORS if (version := probe(name))}
-    results = {name: run(name, arguments) for name in reached}
-    covered = report_coverage() if not arguments and not any(results.values()) else 0
-    print("\nThe suite ran on:")
-    for name, code in results.items():
-        print(f"  {name:<12}{'passed' if code == 0 else 'FAILED'}   {reached[name]}")
-    missing = [name for name in VENDORS if name not in reached]
-    for name in missing:
-        print(f"  {name:<12}NOT REACHED   set {URLS[name][0]}, by default {URLS[name][1]}")
-    must = bool(os.environ.get("ALL_DATABASES"))
-    return int(any(results.values()) or covered != 0 or (must and bool(missing)))
+    print(f"Running the suite on {', '.join(reached)}.", flush=True)
+    jobs = int(os.environ.get("JOBS", 0)) or os.cpu_count() or 1
+    with ThreadPoolExecutor(jobs) as pool:
+        codes = list(pool.map(lambda name: run(name, arguments), reached))
+    results = dict(zip(reached, codes, strict=True))
+    failed = any(codes) or (report_coverage() != 0 if not arguments else False)
+    failed |= say_where(results, reached)
+    return int(failed)
 
 
 def probe(name: str) -> str:
@@ -52,15 +54,34 @@ def probe(name: str) -> str:
 
 
 def run(name: str, arguments: list[str]) -> int:
-    print(f"\n=== {name} ===", flush=True)
-    command = [sys.executable, "-m", "coverage", "run", "-m", "pytest", *arguments]
-    return subprocess.run(command, env=environment(name), check=False).returncode
+    """Run pytest on one database; show what it printed once it has ended."""
+    began = time.monotonic()
+    done = subprocess.run(
+        [*COVERAGE, "run", "-m", "pytest", "--durations=5", *arguments],
+        env=environment(name),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    print(f"\n=== {name}, {time.monotonic() - began:.0f} s ===\n{done.stdout}", flush=True)
+    return done.returncode
 
 
 def report_coverage() -> int:
-    coverage = [sys.executable, "-m", "coverage"]
-    subprocess.run([*coverage, "combine", "--quiet"], check=True)
-    return subprocess.run([*coverage, "report"], check=False).returncode
+    subprocess.run([*COVERAGE, "combine", "--quiet"], check=True)
+    return subprocess.run([*COVERAGE, "report"], check=False).returncode
+
+
+def say_where(results: dict[str, int], versions: dict[str, str]) -> bool:
+    """Print which databases the suite ran on; return whether one that must be is missing."""
+    print("\nThe suite ran on:")
+    for name, code in results.items():
+        print(f"  {name:<12}{'FAILED' if code else 'passed'}   {versions[name]}")
+    missing = [name for name in VENDORS if name not in results]
+    for name in missing:
+        print(f"  {name:<12}NOT REACHED   set {URLS[name][0]}, by default {URLS[name][1]}")
+    return bool(missing and os.environ.get("ALL_DATABASES"))
 
 
 def environment(name: str) -> dict[str, str]:
