@@ -1,0 +1,1 @@
+"""A look behind the scenes: which services are up, what waits for them, what they did."""

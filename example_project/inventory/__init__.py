@@ -1,0 +1,1 @@
+"""The service that knows how much there is of everything."""

@@ -1,0 +1,1 @@
+"""The service that writes to customers."""

@@ -1,0 +1,121 @@
+"""Django's settings of the example shop. A few environment variables say where it runs."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import dj_database_url
+
+from example_project.mysql import use_pymysql
+from example_project.services import SERVICES
+
+BASE_DIR = Path(__file__).resolve().parent
+DEMO_DIR = Path(os.environ.get("DEMO_DIR") or BASE_DIR.parent / ".demo")
+REDIS_URL = os.environ.get("REDIS_URL") or "redis://127.0.0.1:6379/0"
+
+DEBUG = os.environ.get("DEBUG", "1") == "1"
+SECRET_KEY = "for the demo on this machine only, it protects nothing"  # noqa: S105
+ALLOWED_HOSTS = ["127.0.0.1", "localhost", "[::1]"]
+
+
+def database(url: str) -> dict[str, Any]:
+    """Return Django's settings for a database URL, with what each vendor needs."""
+    config: dict[str, Any] = dict(dj_database_url.parse(url))
+    options: dict[str, Any] = config.setdefault("OPTIONS", {})
+    if config["ENGINE"].endswith("sqlite3"):
+        Path(config["NAME"]).parent.mkdir(parents=True, exist_ok=True)
+        # IMMEDIATE waits for the one writer; SQLite's default gives up at once instead.
+        options |= {
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 30,
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+        }
+    elif config["ENGINE"].endswith("mysql"):
+        use_pymysql()
+        options |= {"charset": "utf8mb4", "isolation_level": "read committed"}
+    return config
+
+
+DATABASES = {
+    "default": database(os.environ.get("DATABASE_URL") or f"sqlite:///{DEMO_DIR / 'shop.sqlite3'}")
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+SHOP_APPS = [
+    "example_project.orders",
+    "example_project.inventory",
+    "example_project.payments",
+    "example_project.billing",
+    "example_project.notifications",
+    "example_project.backstage",
+]
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.messages",
+    "django.contrib.sessions",
+    "django.contrib.staticfiles",
+    "django_rq",
+    "eda_django",
+    *SHOP_APPS,
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "example_project.urls"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "example_project.orders.cart.in_every_page",
+            ],
+        },
+    },
+]
+STATIC_URL = "static/"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+
+# In the cookie, so that filling a cart writes nothing to a database that the services share.
+SESSION_ENGINE = "django.contrib.sessions.backends.signed_cookies"
+
+USE_TZ = True
+TIME_ZONE = "UTC"
+LANGUAGE_CODE = "en-gb"
+
+EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
+EMAIL_FILE_PATH = DEMO_DIR / "mail"
+DEFAULT_FROM_EMAIL = "Larkspur & Co. <shop@larkspur.example>"
+
+RQ_QUEUES = {
+    name: {"URL": REDIS_URL, "DEFAULT_TIMEOUT": 60}
+    for name in ("default", *(service.name for service in SERVICES))
+}
+
+EDA_DJANGO = {
+    "SOURCE": "shop",
+    # Short, so that the demo shows soon what happens after a worker was killed.
+    "LEASE": 10.0,
+    "POLL_INTERVAL": 1.0,
+    "REDACT": ["card", "card_token"],
+}
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"plain": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
+    "loggers": {"eda_django": {"handlers": ["console"], "level": "INFO"}},
+}
