@@ -13,7 +13,10 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
+from .pieces import last_lines
+
 NAMES = ("redis-server", "valkey-server")
+# Seconds in which a server must answer; it takes a few hundredths on a machine at rest.
 PATIENCE = 20.0
 HOST = "127.0.0.1"
 
@@ -24,6 +27,8 @@ class RedisServerError(RuntimeError):
 
 class RedisServer:
     """A server process that ends with stop() or with the `with` block."""
+
+    name = "redis"
 
     def __init__(self, folder: Path, *, port: int | None = None) -> None:
         self.folder = folder
@@ -59,7 +64,7 @@ class RedisServer:
             if self._launch():
                 return
             if wanted or not ports_left:
-                raise RedisServerError(f"Redis did not start on port {self.port}:\n{self._tail()}")
+                raise RedisServerError(f"Redis did not start on port {self.port}:\n{self.tail()}")
 
     def stop(self) -> None:
         """End the server; nothing of its data is kept."""
@@ -77,6 +82,10 @@ class RedisServer:
             self._process.kill()
             self._process.wait()
             self._process = None
+
+    def tail(self) -> str:
+        """Return the last lines of the log."""
+        return last_lines(self._log)
 
     def __enter__(self) -> "RedisServer":
         self.start()
@@ -125,9 +134,6 @@ class RedisServer:
                 return bool(client.info("server")["process_id"] == self.pid)
         except RedisError:
             return False
-
-    def _tail(self) -> str:
-        return "\n".join(self._log.read_text(errors="replace").splitlines()[-10:])
 
     @property
     def _log(self) -> Path:

@@ -1,0 +1,45 @@
+# `make demo` shows the shop, `make test` runs the suite; each makes the environment it needs.
+# DATABASE_URL and REDIS_URL put the demo on a database and a Redis that run already.
+
+PYTHON ?= python3
+VENV ?= .venv
+ORDERS ?= 0
+FOLDER ?= .demo
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint clean
+
+help: ## Say what there is.
+	@sed -n 's/^\([a-z]*\):.*## /  make \1 \t/p' Makefile
+	@echo "  make demo ORDERS=200   sends that many customers, prints a table and ends."
+	@echo "  make test ARGS='...'   hands these arguments to pytest."
+
+demo: $(VENV)/.has-demo ## Run the shop: web server, relay, a worker for each service.
+	@exec $(VENV)/bin/python -m example_project.demo --orders=$(ORDERS) --folder=$(FOLDER)
+
+test: $(VENV)/.has-test ## Run the suite on every database that can be reached.
+	@exec $(VENV)/bin/python -m tests $(ARGS)
+
+lint: $(VENV)/.has-test ## Check format, style, types, imports and migrations.
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+	DATABASE_URL=sqlite://:memory: $(VENV)/bin/python manage.py makemigrations --check --dry-run
+
+clean: ## Remove everything that these commands have made.
+	rm -rf $(VENV) $(FOLDER) build dist *.egg-info htmlcov .coverage .coverage.* \
+		.mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+
+# What is installed must be what setup.cfg asks for now.
+$(VENV)/.has-demo: setup.cfg pyproject.toml | $(VENV)/bin/pip
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -e '.[demo]'
+	@touch $@
+
+$(VENV)/.has-test: setup.cfg pyproject.toml | $(VENV)/bin/pip
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -e '.[demo,test]'
+	@touch $@ $(VENV)/.has-demo
+
+$(VENV)/bin/pip:
+	$(PYTHON) -m venv $(VENV)

@@ -1,0 +1,64 @@
+"""The demo's folder: its database, logs, mail and switches, new at every start."""
+
+import fcntl
+import shutil
+from pathlib import Path
+from types import TracebackType
+from typing import IO
+
+from .errors import DemoError
+
+# Only these are ever removed, whatever folder is given.
+FOLDERS = ("logs", "mail", "redis", "switches")
+FILES = ("address", "shop.sqlite3*")
+
+
+class Place:
+    """One folder for one demo at a time."""
+
+    def __init__(self, folder: Path) -> None:
+        # Absolute, because it goes to other processes.
+        self.folder = folder.absolute()
+        self.logs, self.redis, self.switches = (
+            self.folder / name for name in ("logs", "redis", "switches")
+        )
+        self._lock: IO[bytes] | None = None
+
+    def __enter__(self) -> "Place":
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._lock = (self.folder / "lock").open("wb")
+        try:
+            # The system lets go of it when the process ends, however it ends.
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            self._lock.close()
+            raise DemoError(
+                f"A demo runs already in {self.folder}. Stop that one first, or give this one "
+                "a folder of its own: --folder=.demo/second"
+            ) from error
+        self._clear()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        (self.folder / "address").unlink(missing_ok=True)
+        if self._lock:
+            self._lock.close()
+
+    def log(self, name: str) -> Path:
+        return self.logs / f"{name}.log"
+
+    def announce(self, address: str) -> None:
+        """Write down where the shop is, once it answers."""
+        (self.folder / "address").write_text(address)
+
+    def _clear(self) -> None:
+        for name in FOLDERS:
+            shutil.rmtree(self.folder / name, ignore_errors=True)
+        for pattern in FILES:
+            for path in self.folder.glob(pattern):
+                path.unlink()

@@ -1,0 +1,57 @@
+"""One session of the demo, from the empty folder to the last process that ends."""
+
+from pathlib import Path
+
+from rich.console import Console
+
+from .place import Place
+from .shop import Shop
+from .supervisor import Supervisor
+from .switches import Switches
+
+
+def demonstrate(folder: Path, *, orders: int) -> int:
+    """Run the shop, for so many customers or until Ctrl-C; return the exit code."""
+    # Soft-wrapped, because an address that is cut in two can't be clicked, or read by a program.
+    console = Console(highlight=False, soft_wrap=True)
+    with Place(folder) as place:
+        switches = Switches(place.switches)
+
+        def say(text: str) -> None:
+            # Logs may hold brackets, which are not meant for the console.
+            console.print(text, markup=False)
+
+        try:
+            with Supervisor(switches=switches, say=say) as supervisor:
+                return _run(Shop(place, supervisor), switches, console, orders)
+        finally:
+            console.print("Everything is stopped.")
+
+
+def _run(shop: Shop, switches: Switches, console: Console, orders: int) -> int:
+    console.print("Setting up the shop …")
+    shop.set_environment(redis_url=shop.provide_redis())
+    since = shop.load(customers=orders)
+    shop.open()
+    console.print(f"Shop: {shop.address}")
+    console.print(f"Services: {shop.address}services/  (stop one, then order something)")
+    console.print(f"Admin: {shop.address}admin/  (login admin, password admin)")
+    console.print(f"Logs: {shop.place.logs}")
+    # Has models, which can be imported only now.
+    from .run import Run
+
+    run = Run(
+        address=shop.address,
+        since=since,
+        supervisor=shop.supervisor,
+        switches=switches,
+        console=console,
+    )
+    if not orders:
+        console.print("Ctrl-C stops everything.")
+        run.watch()
+    report = run.serve(orders)
+    console.print(report.table())
+    for line in report.complaints():
+        console.print(line, style="red", markup=False)
+    return 0 if report.is_clean else 1
