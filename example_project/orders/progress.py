@@ -25,13 +25,22 @@ FAILURES = frozenset({"refused", "declined"})
 GOOD = ("placed", "reserved", "paid", "invoiced", "mailed")
 DECLINED = ("placed", "reserved", "declined", "released", "mailed")
 SOLD_OUT = ("placed", "refused", "mailed")
+HEADLINES = {
+    "placed": "Thank you, your order is in",
+    "reserved": "Put aside for you",
+    "paid": "Paid",
+    "confirmed": "All done",
+    "cancelled": "Cancelled",
+    "sold_out": "Sold out",
+    "stuck": "This takes a little longer",
+}
 SENTENCES = {
-    "placed": "Thank you! The order is in; the rest happens by itself.",
-    "reserved": "Everything is put aside for you; the card comes next.",
-    "paid": "Paid. The invoice and a mail to you are on their way.",
-    "confirmed": "All done: reserved, paid, invoiced, and the mail is with you.",
+    "placed": "It is confirmed; the rest happens by itself, and shows here.",
+    "reserved": "Everything you ordered is there. The card comes next.",
+    "paid": "The invoice and a mail to you are on their way.",
+    "confirmed": "Reserved, paid, invoiced, and a mail is with you.",
     "cancelled": "Your card was declined, so the order is cancelled. Nothing was charged.",
-    "sold_out": "Somebody was faster: this is sold out. Nothing was charged.",
+    "sold_out": "Somebody was faster. Nothing was charged.",
     "stuck": "A service has given up on this order for now. It waits for an operator.",
 }
 
@@ -64,6 +73,10 @@ class Progress:
     state: str
     finished: bool
     steps: tuple[Step, ...]
+
+    @property
+    def headline(self) -> str:
+        return HEADLINES[self.state]
 
     @property
     def sentence(self) -> str:

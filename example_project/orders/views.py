@@ -6,6 +6,7 @@ from uuid import UUID, uuid4
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
@@ -29,13 +30,14 @@ def products(request: HttpRequest) -> HttpResponse:
 @require_POST
 def add_to_cart(request: HttpRequest) -> HttpResponse:
     form = AddForm(request.POST)
-    if form.is_valid():
-        product = form.cleaned_data["sku"]
-        Cart(request).add(product.sku, form.cleaned_data["quantity"])
-        messages.success(request, f"{product.title} is in your cart.")
-    else:
+    shelves = reverse("orders:products")
+    if not form.is_valid():
         messages.error(request, "That could not be put into the cart.")
-    return redirect("orders:products")
+        return redirect(shelves)
+    product = form.cleaned_data["sku"]
+    Cart(request).add(product.sku, form.cleaned_data["quantity"])
+    messages.success(request, f"{product.title} is in your cart.")
+    return redirect(f"{shelves}#{product.sku}")
 
 
 @require_POST
