@@ -256,5 +256,4 @@ def _checked_headers(headers: Mapping[str, Any] | None) -> dict[str, Any]:
         return {}
     if not isinstance(headers, Mapping):
         raise InvalidEvent(f"headers={headers!r} must be a dict of JSON values.")
-    _, tree = payloads.encode(EventType(name="headers"), dict(headers))
-    return dict(tree)
+    return payloads.encode_headers(headers)

@@ -1,0 +1,18 @@
+"""From a payload to JSON and back, by the types that its class declares."""
+
+from .adapters import adapter
+from .codec import decode, encode, encode_headers
+from .redaction import MASK, is_redacted, masked, redacted_values
+from .trees import text_problem
+
+__all__ = [
+    "MASK",
+    "adapter",
+    "decode",
+    "encode",
+    "encode_headers",
+    "is_redacted",
+    "masked",
+    "redacted_values",
+    "text_problem",
+]

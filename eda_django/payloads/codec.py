@@ -1,0 +1,163 @@
+"""encode() and decode(): a payload and its JSON."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from .. import conf
+from ..events import EventType
+from ..exceptions import InvalidEvent, UndecodablePayload
+from . import misfits
+from .adapters import adapter, field_names
+from .losses import lost
+from .redaction import dotted
+from .trees import as_text, dumps
+
+
+def encode(declared: EventType, payload: Any) -> tuple[Any, Any]:
+    """Return the payload as its declared class, and as JSON's own types, sure to decode again.
+
+    Raises InvalidEvent, naming the field, if the payload is of another type than declared, holds
+    what JSON or the database can't, or is larger than MAX_EVENT_BYTES.
+    """
+    subject = f"Event {declared.name!r}"
+    if declared.payload is None:
+        if not isinstance(payload, dict):
+            raise InvalidEvent(
+                f"{subject} is declared without a class, so its payload must be a dict, not "
+                f"{type(payload).__qualname__}. Declare its class with @event({declared.name!r})."
+            )
+        tree = _untyped(subject, payload)
+        _checked(subject, tree)
+        return payload, tree
+    value = _as_declared(subject, declared.payload, payload)
+    tree = _typed(subject, declared.payload, value)
+    text = _checked(subject, tree)
+    _check_round_trip(subject, declared.payload, value, tree, text)
+    return value, tree
+
+
+def encode_headers(headers: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an event's headers as JSON's own types. Raises InvalidEvent, naming the header."""
+    tree = _untyped("headers", dict(headers))
+    _checked("headers", tree)
+    return dict(tree)
+
+
+def decode(declared: EventType | None, *, version: int, tree: Any) -> Any:
+    """Return the payload as the declared class, or as it is where the code declares none.
+
+    Raises UndecodablePayload if the running code can't read it; the text holds no value of it.
+    """
+    if declared is None or declared.payload is None:
+        return tree
+    if version > declared.version:
+        raise UndecodablePayload(
+            f"no running code knows version {version} of {declared.name!r}, this code knows "
+            f"version {declared.version}"
+        )
+    try:
+        return adapter(declared.payload).validate_json(dumps(tree))
+    except Exception as error:
+        # Not only what pydantic raises: a class may check itself, and raise what it likes. That
+        # must cost no attempt, and may be mended by newer code.
+        raise UndecodablePayload(
+            f"no running code knows how to read this payload of {declared.name!r}: "
+            f"{_unreadable(declared.payload, error)}"
+        ) from None
+
+
+def _unreadable(payload: type, error: Exception) -> str:
+    from pydantic import ValidationError
+
+    if not isinstance(error, ValidationError):
+        return f"{payload.__qualname__} raised {type(error).__qualname__}"
+    paths = sorted({dotted(e["loc"]) for e in misfits.errors_of(error)})
+    fields = ", ".join(filter(None, paths)) or "no field in particular"
+    return f"it does not fit {payload.__qualname__} at {fields}"
+
+
+def _as_declared(subject: str, declared: type, payload: Any) -> Any:
+    """Return an instance of the declared class, made from a dict if it is one."""
+    if isinstance(payload, dict):
+        return _from_dict(subject, declared, payload)
+    # A TypedDict has no instances: nothing but a dict can be one.
+    if issubclass(declared, dict) or not isinstance(payload, declared):
+        raise InvalidEvent(
+            f"{subject} needs a payload of type {declared.__qualname__} or a dict of its fields, "
+            f"not {type(payload).__qualname__}."
+        )
+    return payload
+
+
+def _from_dict(subject: str, declared: type, payload: dict[Any, Any]) -> Any:
+    from pydantic import ValidationError
+
+    if unknown := _unknown_names(declared, payload):
+        misfits.refuse_unknown(subject, unknown, declared)
+    try:
+        return adapter(declared).validate_python(payload)
+    except ValidationError as error:
+        misfits.refuse_invalid(subject, error, payload)
+
+
+def _unknown_names(declared: type, payload: dict[Any, Any]) -> list[str]:
+    """Return the names that pydantic would drop; none if the class says what becomes of them."""
+    from pydantic import ValidationError
+
+    config = getattr(declared, "model_config", None) or getattr(declared, "__pydantic_config__", {})
+    if "extra" in config or payload.keys() <= set(field_names(declared)):
+        return []
+    try:
+        adapter(declared).validate_python(payload, extra="forbid")
+    except ValidationError as error:
+        return [str(e["loc"][0]) for e in misfits.errors_of(error) if misfits.is_unknown(e)]
+    return []
+
+
+def _typed(subject: str, declared: type, payload: Any) -> Any:
+    try:
+        # round_trip leaves out what can't be read again: computed fields.
+        return adapter(declared).dump_python(
+            payload, mode="json", by_alias=True, round_trip=True, warnings="error"
+        )
+    except (ValueError, RecursionError):
+        misfits.refuse_unwritable(subject, payload)
+
+
+def _untyped(subject: str, payload: dict[Any, Any]) -> Any:
+    from pydantic_core import to_jsonable_python
+
+    for name in payload:
+        if not isinstance(name, str):
+            raise InvalidEvent(f"{subject}: the name {name!r} must be a text.")
+    try:
+        return to_jsonable_python(payload)
+    except (ValueError, RecursionError):
+        misfits.refuse_unwritable(subject, payload)
+
+
+def _checked(subject: str, tree: Any) -> str:
+    """Return the JSON of a tree that a database takes and that is not too large."""
+    text = as_text(subject, tree)
+    size, limit = len(text.encode()), conf.get("MAX_EVENT_BYTES")
+    if size > limit:
+        raise InvalidEvent(
+            f"{subject}: the JSON has {size} bytes, more than MAX_EVENT_BYTES ({limit}). Store "
+            f"the large part elsewhere and publish its key."
+        )
+    return text
+
+
+def _check_round_trip(subject: str, declared: type, value: Any, tree: Any, text: str) -> None:
+    # A dataclass takes any value when it is made, and a model may write what it can't read.
+    # Better an error in the caller now than a subscriber that can never start, or reads less.
+    from pydantic import ValidationError
+
+    try:
+        again = adapter(declared).validate_json(text)
+    except ValidationError as error:
+        misfits.refuse_invalid(subject, error, tree, reading=True)
+    if again != value and (found := lost(value, again)):
+        path, problem = found
+        where = f"field {dotted(path)!r}" if path else "the payload"
+        raise InvalidEvent(f"{subject}: {where} {problem}.")

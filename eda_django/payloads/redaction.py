@@ -1,0 +1,78 @@
+"""What nobody is to see: the values of the fields that REDACT names."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import date, time, timedelta
+from decimal import Decimal
+from enum import Enum
+from typing import Any
+from uuid import UUID
+
+from .. import conf
+
+MASK = "***"
+# Shorter values would mask half of every text ("1" in "2021").
+MIN_SECRET = 3
+MAX_SHOWN = 100
+_PLAIN = (str, int, float, complex, bytes, Decimal, date, time, timedelta, UUID, Enum, type(None))
+
+
+def is_redacted(name: object) -> bool:
+    return name in conf.get("REDACT")
+
+
+def masked(tree: Any) -> Any:
+    """Return JSON values with those of the fields named in REDACT masked."""
+    if isinstance(tree, Mapping):
+        return {name: MASK if is_redacted(name) else masked(value) for name, value in tree.items()}
+    return [masked(value) for value in tree] if isinstance(tree, list | tuple) else tree
+
+
+def redacted_values(tree: Any) -> Iterator[str]:
+    """Yield the texts in a payload that must not appear anywhere else."""
+    if isinstance(tree, Mapping):
+        for name, value in tree.items():
+            yield from _texts(value) if is_redacted(name) else redacted_values(value)
+    elif isinstance(tree, list | tuple):
+        for value in tree:
+            yield from redacted_values(value)
+
+
+def without(text: str, secrets: Iterable[str]) -> str:
+    """Return the text with every secret masked, the longest first."""
+    for secret in sorted({s for s in secrets if len(s) >= MIN_SECRET}, key=len, reverse=True):
+        text = text.replace(secret, MASK)
+    return text
+
+
+def described(value: object, path: tuple[object, ...] = ()) -> str:
+    """Return a value and its type as an error text may show them: short, and masked if private."""
+    kind = type(value).__qualname__
+    if any(is_redacted(part) for part in path):
+        return f"{MASK} ({kind})"
+    # Of anything with parts only the type: a part may be private, and the path leads to it.
+    if not isinstance(value, _PLAIN):
+        return _with_article(kind)
+    try:
+        text = repr(value).encode("utf-8", "backslashreplace").decode()
+    except Exception as error:
+        return f"{_with_article(kind)} whose repr() raises {type(error).__qualname__}"
+    return f"{text if len(text) <= MAX_SHOWN else f'{text[: MAX_SHOWN - 3]}...'} ({kind})"
+
+
+def dotted(path: tuple[object, ...]) -> str:
+    return ".".join(map(str, path))
+
+
+def _with_article(kind: str) -> str:
+    return f"{'an' if kind[0] in 'aeiouAEIOU' else 'a'} {kind}"
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        for inner in value.values():
+            yield from _texts(inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _texts(inner)
+    elif value is not None and not isinstance(value, bool) and str(value):
+        yield str(value)
