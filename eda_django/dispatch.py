@@ -4,12 +4,14 @@ import logging
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Protocol
 from uuid import UUID
 
 import django_rq
 from django_rq import settings as django_rq_settings
+from django_rq.connection_utils import filter_connection_params
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
@@ -27,10 +29,16 @@ from .registry import registry
 
 logger = logging.getLogger("eda_django")
 
+# What a job names. Not consume() itself, which no process can import before Django is set up.
+JOB = "eda_django.job.consume"
 # Seconds that a call to Redis may take before Redis counts as away.
 TIMEOUT = 5.0
 # The same for the doorbell, which has a backstop.
 BELL_TIMEOUT = 0.5
+# Seconds that a Redis which failed is let alone, where there are several.
+REST = 5.0
+# The most jobs of a queue that are looked through for those in question.
+HEAD = 5_000
 # Seconds a job may take on a queue that says nothing about it.
 DEFAULT_TIMEOUT = Queue.DEFAULT_TIMEOUT
 # Seconds that RQ waits longer than the consumer, which times its subscribers itself.
@@ -58,96 +66,126 @@ class Transport(Protocol):
 
 
 class RqTransport:
-    """RQ, through django-rq's queues, over connections of its own that are kept."""
+    """RQ, through django-rq's queues, over connections of its own that are kept.
 
-    def __init__(self) -> None:
+    Queues may live on several Redis servers. One that is away delays what goes through it, and
+    nothing else; only when none answers there is no transport.
+    """
+
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._queues: dict[str, Queue] = {}
         self._bell: Redis | None = None
+        self._clock = clock
+        self._resting: dict[str, float] = {}
 
     def check(self) -> None:
-        try:
-            self._bell_connection().ping()
-        except RedisError as error:
-            raise TransportUnavailable(_first_line(error)) from error
+        self._require_any_but({})
 
     def push(self, chunks: Sequence[Chunk], *, using: str) -> dict[UUID, str]:
         refused: dict[UUID, str] = {}
         by_queue: dict[str, list[Chunk]] = defaultdict(list)
         for chunk in chunks:
-            if chunk.queue in django_rq_settings.QUEUES:
+            if has_queue(chunk.queue):
                 by_queue[chunk.queue].append(chunk)
             else:
                 refused[chunk.token] = f"there is no queue {chunk.queue!r} in RQ_QUEUES"
         down: dict[str, RedisError] = {}
         for name, part in by_queue.items():
+            reason = ""
             try:
-                queue = self._queue(name)
-                queue.enqueue_many([_job(queue, chunk, using) for chunk in part])
+                with self._reach(name) as queue:
+                    # One MULTI for all of them: they arrive together or not at all.
+                    queue.enqueue_many([_job(queue, chunk, using) for chunk in part])
             except RedisError as error:
                 down[name] = error
-                refused |= dict.fromkeys((c.token for c in part), f"Redis is away: {error}")
-        if down:
-            self._queues.clear()
-        if down and len(down) == len(by_queue):
-            error = next(iter(down.values()))
-            raise TransportUnavailable(_first_line(error)) from error
+                reason = f"Redis is away: {_first_line(error)}"
+            except Exception as error:
+                # A site's own queue class or serializer.
+                reason = f"{type(error).__qualname__}: {_first_line(error)}"
+            if reason:
+                refused |= dict.fromkeys((chunk.token for chunk in part), reason)
+        if len(down) == len(by_queue):
+            self._require_any_but(down)
         return refused
 
     def alive(self, claims: Mapping[UUID, str]) -> set[UUID]:
         by_queue: dict[str, list[UUID]] = defaultdict(list)
         for token, name in claims.items():
-            if name in django_rq_settings.QUEUES:
+            if has_queue(name):
                 by_queue[name].append(token)
-        try:
-            return {t for name, part in by_queue.items() for t in self._alive_in(name, part)}
-        except RedisError as error:
-            self._queues.clear()
-            raise TransportUnavailable(_first_line(error)) from error
+        alive: set[UUID] = set()
+        down: dict[str, RedisError] = {}
+        for name, tokens in by_queue.items():
+            try:
+                with self._reach(name) as queue:
+                    alive |= _alive_in(queue, tokens)
+            except RedisError as error:
+                # Unknown, so it is asked again after another lease.
+                down[name] = error
+                alive.update(tokens)
+        if len(down) == len(by_queue):
+            self._require_any_but(down)
+        return alive
 
     def wait(self, seconds: float, *, using: str, wake: threading.Event) -> None:
         deadline = time.monotonic() + seconds
         key = bell_key(using)
         while not wake.is_set() and (left := deadline - time.monotonic()) > 0:
             try:
-                # A signal does not interrupt the client's read, so it must not read for long.
-                if self._bell_connection().blpop([key], timeout=min(left, 1.0)):
+                # Not long, because a signal does not interrupt the client's read; and not 0,
+                # not even rounded, because that means for ever.
+                if self._bell_connection().blpop([key], timeout=min(max(left, 0.01), 1.0)):
                     self._bell_connection().delete(key)
                     return
             except RedisError:
                 self._bell = None
                 wake.wait(min(left, 1.0))
 
-    def _queue(self, name: str) -> Queue:
-        # Kept: django_rq.get_queue() opens a new connection at each call.
-        if name not in self._queues:
-            self._queues[name] = django_rq.get_queue(name, connection=_connect(name, TIMEOUT))
-        return self._queues[name]
-
     def _bell_connection(self) -> Redis:
         if self._bell is None:
             self._bell = _connect(conf.get("QUEUE"), TIMEOUT)
         return self._bell
 
-    def _alive_in(self, name: str, tokens: Sequence[UUID]) -> set[UUID]:
-        """Ask for the jobs' hashes and for the queue's list: either may be lost without the other.
+    @contextmanager
+    def _reach(self, name: str) -> Iterator[Queue]:
+        """Yield a queue to talk to. A server that fails is let alone for a while.
 
-        A job that was popped and not started is not on its way any more: nothing in RQ would
-        start it again. A started one shows in the database, by the delivery that runs.
+        One that hangs would otherwise cost every turn of the relay its time-out.
         """
-        queue = self._queue(name)
-        with queue.connection.pipeline(transaction=False) as pipe:
-            pipe.lrange(queue.key, 0, -1)
-            for token in tokens:
-                pipe.hget(queue.job_class.key_for(job_id(token)), "status")
-            listed, *statuses = pipe.execute()
-        waiting = {_text(entry) for entry in listed}
-        return {
-            token
-            for token, status in zip(tokens, statuses, strict=True)
-            if status is not None
-            and _text(status) == JobStatus.QUEUED.value
-            and job_id(token) in waiting
-        }
+        server = _server(name)
+        if self._clock() < self._resting.get(server, 0.0):
+            raise RedisError("it did not answer a moment ago")
+        try:
+            # Kept: django_rq.get_queue() opens a new connection at each call.
+            if name not in self._queues:
+                self._queues[name] = django_rq.get_queue(
+                    name, connection=_connect(name, TIMEOUT), commit_mode="auto"
+                )
+            yield self._queues[name]
+        except RedisError:
+            self._queues.clear()
+            self._resting[server] = self._clock() + REST
+            raise
+
+    def _require_any_but(self, down: Mapping[str, RedisError]) -> None:
+        """Raise TransportUnavailable unless a server answers that is not one of these queues'."""
+        errors: dict[str, RedisError] = {}
+        for name, error in down.items():
+            errors.setdefault(_server(name), error)
+        for server, name in _servers_in_use().items():
+            if server in errors:
+                continue
+            try:
+                with self._reach(name) as queue:
+                    queue.connection.ping()
+                return
+            except RedisError as error:
+                errors[server] = error
+        # From here on it is the relay that pauses.
+        self._resting.clear()
+        if errors:
+            cause = next(iter(errors.values()))
+            raise TransportUnavailable(_first_line(cause)) from cause
 
 
 class InlineTransport:
@@ -222,12 +260,49 @@ def flush_doorbell(**_: Any) -> None:
     doorbell.flush(BELL_TIMEOUT)
 
 
+def has_queue(name: str) -> bool:
+    """Return whether RQ_QUEUES has a queue of this name."""
+    return name in django_rq_settings.QUEUES
+
+
+def _servers_in_use() -> dict[str, str]:
+    """Return one queue for each Redis server that the running code's deliveries go through."""
+    names = {conf.get("QUEUE"), *(s.queue for s in registry if s.queue)}
+    return {_server(name): name for name in sorted(names) if has_queue(name)}
+
+
+def _server(queue: str) -> str:
+    return repr(sorted(filter_connection_params(django_rq_settings.QUEUES[queue]).items()))
+
+
+def _alive_in(queue: Queue, tokens: Sequence[UUID]) -> set[UUID]:
+    """Ask for the jobs' hashes and for the queue's list: either may be lost without the other.
+
+    A job that was popped and not started is not on its way any more: nothing in RQ would start
+    it again. A started one shows in the database, by the delivery that runs. Of a long list only
+    the head is read, and the rest believed: what is missing there is found as the list shortens.
+    """
+    with queue.connection.pipeline(transaction=False) as pipe:
+        pipe.llen(queue.key)
+        pipe.lrange(queue.key, 0, HEAD - 1)
+        for token in tokens:
+            pipe.hget(queue.job_class.key_for(job_id(token)), "status")
+        length, head, *statuses = pipe.execute()
+    listed = {_text(entry) for entry in head}
+    queued = {
+        token
+        for token, status in zip(tokens, statuses, strict=True)
+        if status is not None and _text(status) == JobStatus.QUEUED.value
+    }
+    return queued if length > HEAD else {t for t in queued if job_id(t) in listed}
+
+
 def _job(queue: Queue, chunk: Chunk, using: str) -> EnqueueData:
     """Return what RQ is to run: ids, no payload. Retries are ours, and results are of no use."""
     limit = _timeout_of(chunk, queue._default_timeout)
     count = len(chunk.delivery_ids)
     return queue.prepare_data(
-        consume,
+        JOB,
         args=(list(chunk.delivery_ids),),
         kwargs={"token": chunk.token.hex, "using": using, "timeout": limit},
         timeout=-1 if limit is None else int(limit + TIME_SLICE + MARGIN),
@@ -251,12 +326,13 @@ def _connect(queue: str, seconds: float) -> Redis:
     if "USE_REDIS_CACHE" in django_rq_settings.QUEUES[queue]:
         # Shared with the site's cache, whose options are not ours to change.
         return connection
-    options = connection.connection_pool.connection_kwargs
-    for name in ("socket_timeout", "socket_connect_timeout"):
-        if options.get(name) is None:
-            options[name] = seconds
-    # The relay has its own backoff, and a push that is repeated is a push too many.
-    options["retry"] = RedisRetry(NoBackoff(), 0)
+    pool = connection.connection_pool
+    sentinels = getattr(getattr(pool, "sentinel_manager", None), "sentinels", ())
+    for part in (pool, *(sentinel.connection_pool for sentinel in sentinels)):
+        options = part.connection_kwargs
+        options["socket_timeout"] = options["socket_connect_timeout"] = seconds
+        # The relay has its own backoff, and a push that is repeated is a push too many.
+        options["retry"] = RedisRetry(NoBackoff(), 0)
     return connection
 
 
@@ -265,4 +341,5 @@ def _text(value: bytes | str) -> str:
 
 
 def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__qualname__])[0]
+    # The client's texts may hold a description of every connection it has.
+    return (str(error).splitlines() or [type(error).__qualname__])[0][:200]
