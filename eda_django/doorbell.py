@@ -23,6 +23,9 @@ class Doorbell:
     timeouts allow. After a failure nothing is tried for a while: the relay polls anyway.
     """
 
+    _thread: threading.Thread | None
+    _silent_until: float
+
     def __init__(
         self, push: Callable[[str], None], *, clock: Callable[[], float] = time.monotonic
     ) -> None:
@@ -37,12 +40,12 @@ class Doorbell:
         with self._changed:
             if self._clock() < self._silent_until:
                 return
-            self._wanted.add(using)
             if self._thread is None:
-                self._thread = threading.Thread(
-                    target=self._run, name="eda_django.doorbell", daemon=True
-                )
-                self._thread.start()
+                thread = threading.Thread(target=self._run, name="eda_django.doorbell", daemon=True)
+                # A process that ends or has no threads left raises here, and keeps none.
+                thread.start()
+                self._thread = thread
+            self._wanted.add(using)
             self._changed.notify_all()
 
     def flush(self, seconds: float) -> bool:
@@ -55,7 +58,7 @@ class Doorbell:
         self._changed = threading.Condition()
         self._wanted: set[str] = set()
         self._busy = False
-        self._thread: threading.Thread | None = None
+        self._thread = None
         self._silent_until = 0.0
         self._pause = FIRST_PAUSE
 
@@ -82,9 +85,10 @@ class Doorbell:
             return wanted
 
     def _fall_silent(self, error: Exception) -> None:
-        logger.warning(
-            "doorbell silent for %.0f s, the relay polls meanwhile error=%s: %s",
-            self._pause,
+        # Once an outage, because the pauses of one without end would fill the log.
+        logger.log(
+            logging.WARNING if self._pause == FIRST_PAUSE else logging.DEBUG,
+            "doorbell does not ring, relays poll meanwhile error=%s: %s",
             type(error).__qualname__,
             error,
         )
