@@ -1,23 +1,29 @@
 """publish(): rows in the caller's transaction, and one ring of the doorbell after it commits."""
 
+import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from asgiref.sync import sync_to_async
-from django.db import DEFAULT_DB_ALIAS, IntegrityError, connections, router, transaction
+from django.db import (
+    DEFAULT_DB_ALIAS,
+    IntegrityError,
+    OperationalError,
+    connections,
+    router,
+    transaction,
+)
 from django.utils import timezone
 
 from . import conf, payloads, signals
-from .events import Event, EventType, check_name, current_event, types, uuid7
-from .exceptions import InvalidEvent, NotInTransaction, UnknownDatabase
+from .arguments import MISSING, as_text, checked_headers, is_pair, named, resolve, several
+from .events import Event, EventType, current_event, uuid7
+from .exceptions import InvalidEvent, NotInTransaction, UndecodablePayload, UnknownDatabase
 
 if TYPE_CHECKING:
     from .models import OutboxEvent
-
-MISSING: Any = object()
-MAX_TEXT = 255
 
 
 def publish(
@@ -26,29 +32,30 @@ def publish(
     *,
     key: object = None,
     headers: Mapping[str, Any] | None = None,
-    correlation_id: str | None = None,
-    idempotency_key: str | None = None,
+    correlation_id: str | UUID | None = None,
+    idempotency_key: object = None,
     using: str | None = None,
 ) -> Event[Any]:
     """Write one event into the outbox, in the transaction that is open; return its envelope.
 
     `event` is a payload of a declared class, or an event's class or name followed by the
-    payload. `key` (a text, number or UUID) tells which events belong together. A second
-    publish of the same event type with the same `idempotency_key` inserts nothing and returns
-    the first event, as long as that one is kept (see RETENTION). `using` names the database.
+    payload. `key` (a text, whole number or UUID) tells which events belong together. A second
+    publish of the same event type with the same `idempotency_key` (the same kinds) inserts
+    nothing and returns the first event, as long as that one is kept (see RETENTION). `using`
+    names the database.
 
-    Costs one INSERT. Raises NotInTransaction outside atomic(), InvalidEvent if name, payload or
-    options are wrong, UnknownDatabase for an alias that is not in DATABASES.
+    Costs one INSERT; with an idempotency key, one in a savepoint. Raises NotInTransaction outside
+    atomic(), InvalidEvent if name, payload or options are wrong, UnknownDatabase for an alias
+    that is not in DATABASES.
     """
-    declared, payload = _resolve(event, payload)
+    declared, payload = resolve(event, payload)
     alias = _database_in_transaction(using)
-    row, envelope = _prepare(
-        declared, payload, _Options(key, headers, correlation_id, idempotency_key)
-    )
+    options = _Options(headers, correlation_id)
+    row, envelope = _prepare(declared, payload, options, key=key, idempotency_key=idempotency_key)
     if idempotency_key is None:
         type(row).objects.using(alias).bulk_create([row])
     elif first := _insert_once(row, alias):
-        return first.envelope(payloads.decode(declared, version=first.version, tree=first.data))
+        return _envelope_of(first, declared)
     _ring_after_commit(alias)
     return envelope
 
@@ -58,21 +65,27 @@ def publish_many(
     *,
     key: Callable[[Any], object] | None = None,
     headers: Mapping[str, Any] | None = None,
-    correlation_id: str | None = None,
+    correlation_id: str | UUID | None = None,
     using: str | None = None,
 ) -> list[Event[Any]]:
     """Write many events with one INSERT; return their envelopes in the same order.
 
     Each item is a payload of a declared class, or a pair of an event's class or name and the
-    payload. `key` is called with each payload. Raises what publish() raises, and then publishes
-    none of them.
+    payload. `key` is called with each payload. SQLite takes an INSERT for every few dozen.
+    Raises what publish() raises, and then publishes none of them.
     """
+    if key is not None and not callable(key):
+        raise InvalidEvent(
+            f"publish_many() needs a function as key, which gets each payload and returns its "
+            f"key, not {payloads.described(key)}."
+        )
     alias = _database_in_transaction(using)
+    options = _Options(headers, correlation_id)
     prepared = []
-    for item in events:
-        declared, payload = _resolve(*item) if _is_pair(item) else _resolve(item, MISSING)
-        options = _Options(key(payload) if key else None, headers, correlation_id, None)
-        prepared.append(_prepare(declared, payload, options))
+    for item in several(events):
+        declared, payload = resolve(*item) if is_pair(item) else resolve(item, MISSING)
+        own_key = key(payload) if key else None
+        prepared.append(_prepare(declared, payload, options, key=own_key))
     if prepared:
         rows = [row for row, _ in prepared]
         type(rows[0]).objects.using(alias).bulk_create(rows)
@@ -97,52 +110,22 @@ def _publish_alone(event: Any, payload: Any, **options: Any) -> Event[Any]:
 
 
 class _Options:
-    """The options of one publish, checked."""
+    """What all events of one call share, checked."""
 
-    __slots__ = ("correlation_id", "headers", "idempotency_key", "key")
+    __slots__ = ("correlation_id", "headers")
 
-    def __init__(
-        self, key: object, headers: Mapping[str, Any] | None, correlation: object, once: object
-    ) -> None:
-        self.key = "" if key is None else _checked("key", _as_key(key))
-        self.headers = _checked_headers(headers)
-        self.correlation_id = None if correlation is None else _named("correlation_id", correlation)
-        self.idempotency_key = None if once is None else _named("idempotency_key", once)
-
-
-def _resolve(event: Any, payload: Any = MISSING) -> tuple[EventType, Any]:
-    if isinstance(event, str):
-        declared = types.get(check_name(event)) or EventType(name=event)
-    elif isinstance(event, type):
-        declared = _declared(event)
-    else:
-        if payload is not MISSING:
-            raise InvalidEvent(
-                f"publish() got a payload of type {type(event).__qualname__} and a second payload: "
-                f"give the event's class or name first, then its payload."
-            )
-        return _declared(type(event)), event
-    if payload is MISSING:
-        raise InvalidEvent(f"Event {declared.name!r} needs a payload: publish(name, payload).")
-    return declared, payload
-
-
-def _declared(payload_class: type) -> EventType:
-    declared = types.of_class(payload_class)
-    if declared is None:
-        raise InvalidEvent(
-            f"{payload_class.__qualname__} is not declared as an event: decorate it with "
-            f'@event("app.what_happened"), or publish a name and a dict.'
-        )
-    return declared
-
-
-def _is_pair(item: Any) -> bool:
-    return isinstance(item, tuple) and len(item) == 2 and isinstance(item[0], str | type)
+    def __init__(self, headers: Mapping[str, Any] | None, correlation_id: object) -> None:
+        self.headers = checked_headers(headers)
+        self.correlation_id = named("correlation_id", correlation_id)
 
 
 def _prepare(
-    declared: EventType, payload: Any, options: _Options
+    declared: EventType,
+    payload: Any,
+    options: _Options,
+    *,
+    key: object = None,
+    idempotency_key: object = None,
 ) -> "tuple[OutboxEvent, Event[Any]]":
     # The one late import: `import eda_django` must not load models, Django would stop with
     # AppRegistryNotReady.
@@ -158,45 +141,71 @@ def _prepare(
         version=declared.version,
         source=conf.get("SOURCE"),
         time=timezone.now(),
-        key=options.key,
+        key="" if key is None else as_text("key", key),
         correlation_id=options.correlation_id or (cause.correlation_id if cause else str(event_id)),
         causation_id=cause.id if cause else None,
         headers=options.headers,
     )
-    return OutboxEvent.of(envelope, tree=tree, idempotency_key=options.idempotency_key), envelope
+    once = named("idempotency_key", idempotency_key)
+    return OutboxEvent.of(envelope, tree=tree, idempotency_key=once), envelope
 
 
 def _insert_once(row: "OutboxEvent", alias: str) -> "OutboxEvent | None":
     """Insert the row, or return the one that has its idempotency key already."""
-    model = type(row)
+    rows = type(row).objects.using(alias)
     try:
         with transaction.atomic(using=alias):
-            model.objects.using(alias).bulk_create([row])
-    except IntegrityError:
-        # A locking read: under REPEATABLE READ a plain one would not see what was committed
-        # since this transaction began, not even the row that was in the way.
-        same = model.objects.using(alias).filter(type=row.type, idempotency_key=row.idempotency_key)
-        first: OutboxEvent | None = same.select_for_update().first()
-        if first is None:
-            raise
-        if (first.type, first.idempotency_key) != (row.type, row.idempotency_key):
-            # MySQL's usual collations take "a" and "A" for one key.
-            raise InvalidEvent(
-                f"Event {row.type!r}: idempotency_key={row.idempotency_key!r} is to this database "
-                f"the same as {first.idempotency_key!r}, which is taken; use another spelling."
-            ) from None
-        return first
+            rows.bulk_create([row])
+    except IntegrityError as error:
+        return _in_the_way(
+            rows.filter(type=row.type, idempotency_key=row.idempotency_key), row, error
+        )
     return None
+
+
+def _in_the_way(same: Any, row: "OutboxEvent", error: IntegrityError) -> "OutboxEvent":
+    # Not locked at once: two transactions that both wait for what refused them are a deadlock on
+    # MySQL. Its REPEATABLE READ needs the lock: without, it reads what was there at its start.
+    first: OutboxEvent | None = same.first() or same.select_for_update().first()
+    if first is None and "idempotency" in str(error):
+        raise OperationalError(
+            f"Event {row.type!r}: idempotency_key={row.idempotency_key!r} was taken after this "
+            f"transaction began, and its isolation level hides by which event. Run it again."
+        ) from error
+    if first is None:
+        raise error
+    if (first.type, first.idempotency_key) != (row.type, row.idempotency_key):
+        # MySQL's usual collations take "a" and "A" for one key.
+        raise InvalidEvent(
+            f"Event {row.type!r}: idempotency_key={row.idempotency_key!r} is to this database "
+            f"the same as {first.idempotency_key!r}, which is taken; use another spelling."
+        ) from None
+    return first
+
+
+def _envelope_of(first: "OutboxEvent", declared: EventType) -> Event[Any]:
+    try:
+        data = payloads.decode(declared, version=first.version, tree=first.data)
+    except UndecodablePayload:
+        # Newer code published it, in a rolling deploy. That is no reason to fail the caller.
+        data = first.data
+    return first.envelope(data)
 
 
 def database(using: str | None) -> str:
     """Return the alias that an outbox row goes to. Raises UnknownDatabase if there is none."""
     from .models import OutboxEvent
 
-    alias = using or router.db_for_write(OutboxEvent) or DEFAULT_DB_ALIAS
+    if using is None:
+        using = router.db_for_write(OutboxEvent) or DEFAULT_DB_ALIAS
+    return known_database(using)
+
+
+def known_database(alias: str) -> str:
+    """Return the alias. Raises UnknownDatabase if it is not in DATABASES."""
     if alias not in list(connections):
         raise UnknownDatabase(
-            f"There is no database {using!r}, DATABASES has {', '.join(map(repr, connections))}."
+            f"There is no database {alias!r}, DATABASES has {', '.join(map(repr, connections))}."
         )
     return alias
 
@@ -206,10 +215,20 @@ def _database_in_transaction(using: str | None) -> str:
     if not connections[alias].in_atomic_block and conf.get("REQUIRE_ATOMIC"):
         raise NotInTransaction(
             f"publish() was called outside a transaction on database {alias!r}, so the event "
-            f"could exist without the change it tells of. Call it inside "
-            f"transaction.atomic(using={alias!r}), or decorate the function with @publishes."
+            f"could exist without the change it tells of. {_way_into_transaction(alias)}"
         )
     return alias
+
+
+def _way_into_transaction(alias: str) -> str:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return (
+            f"Call it inside transaction.atomic(using={alias!r}), or decorate the function with "
+            f"@publishes."
+        )
+    return "In async code, await apublish()."
 
 
 def _ring_after_commit(alias: str) -> None:
@@ -226,34 +245,3 @@ def _ring_after_commit(alias: str) -> None:
 @cache
 def _ring(alias: str) -> Callable[[], Any]:
     return partial(signals.events_committed.send_robust, sender=None, using=alias)
-
-
-def _as_key(key: object) -> str:
-    if isinstance(key, bool) or not isinstance(key, str | int | UUID):
-        raise InvalidEvent(f"key={key!r} must be a text, a whole number or a UUID.")
-    return str(key)
-
-
-def _named(option: str, value: object) -> str:
-    text = _checked(option, str(value) if isinstance(value, UUID) else value)
-    if not text:
-        raise InvalidEvent(f"{option}={value!r} must not be empty; leave it out instead.")
-    return text
-
-
-def _checked(option: str, text: object) -> str:
-    if not isinstance(text, str):
-        raise InvalidEvent(f"{option}={text!r} must be a text.")
-    if len(text) > MAX_TEXT:
-        raise InvalidEvent(f"{option} may have {MAX_TEXT} characters, this one has {len(text)}.")
-    if problem := payloads.text_problem(text):
-        raise InvalidEvent(f"{option}={ascii(text)} {problem}.")
-    return text
-
-
-def _checked_headers(headers: Mapping[str, Any] | None) -> dict[str, Any]:
-    if headers is None:
-        return {}
-    if not isinstance(headers, Mapping):
-        raise InvalidEvent(f"headers={headers!r} must be a dict of JSON values.")
-    return payloads.encode_headers(headers)

@@ -2,17 +2,19 @@
 
 from .adapters import adapter
 from .codec import decode, encode, encode_headers
-from .redaction import MASK, is_redacted, masked, redacted_values
+from .redaction import MASK, described, is_redacted, masked, redacted_values, without
 from .trees import text_problem
 
 __all__ = [
     "MASK",
     "adapter",
     "decode",
+    "described",
     "encode",
     "encode_headers",
     "is_redacted",
     "masked",
     "redacted_values",
     "text_problem",
+    "without",
 ]
