@@ -5,11 +5,13 @@ import inspect
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
+from asgiref.sync import iscoroutinefunction
 from django.db import transaction
 
 from .events import EventType, name_problem, types
 from .exceptions import InvalidPublisher, InvalidSubscriber
-from .outbox import database, publish, publish_many
+from .outbox import database, known_database, publish, publish_many
+from .payloads import described, text_problem
 from .registry import Subscription, is_pattern, registry
 from .retry import Retry
 
@@ -33,24 +35,24 @@ def publishes(
     `event` is a declared class or a name. The function returns one payload, a list or tuple of
     them, or None for nothing to publish. Where it returns something else, `payload`, `key` and
     `idempotency_key` make theirs from each thing returned. An exception rolls everything back.
-    Raises InvalidPublisher at import for a wrong event or an `async def` function.
+    Raises InvalidPublisher at import for a wrong event, option or function (an `async def` one
+    among them), and UnknownDatabase for a wrong `using`.
     """
     declared = _declare(event)
+    _check_functions(declared.name, payload=payload, key=key, idempotency_key=idempotency_key)
+    if using is not None:
+        known_database(using)
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
-        if _is_async(function):
-            raise InvalidPublisher(
-                f"@publishes({declared.name!r}) can't decorate the async function "
-                f"{function.__qualname__!r}, because Django has no async transactions. Make it a "
-                f"sync function and await it through asgiref.sync.sync_to_async."
-            )
+        if problem := _publisher_problem(function):
+            raise InvalidPublisher(f"@publishes({declared.name!r}) {problem}")
 
         @functools.wraps(function)
         def published(*args: P.args, **kwargs: P.kwargs) -> R:
             alias = database(using)
             with transaction.atomic(using=alias):
                 result = function(*args, **kwargs)
-                items = _items(result, declared)
+                items = _items(result)
                 if idempotency_key is None:
                     publish_many(
                         [(declared.name, payload(item) if payload else item) for item in items],
@@ -84,9 +86,10 @@ def subscribes(
     """
 
     def decorate(function: F) -> F:
-        if not callable(function) or not hasattr(function, "__qualname__"):
-            raise InvalidSubscriber(f"@subscribes must stand on a function, not on {function!r}.")
-        subscriber = name or f"{function.__module__}.{function.__qualname__}"
+        if problem := _function_problem(function):
+            raise InvalidSubscriber(f"@subscribes {problem}")
+        default = f"{function.__module__}.{function.__qualname__}"
+        subscriber = default if name is None else name
         _check_subscriber(subscriber, function)
         registry.add(
             Subscription(
@@ -119,12 +122,55 @@ def _declare(event: type | str) -> EventType:
     return declared
 
 
-def _items(result: Any, declared: EventType) -> list[Any]:
+def _check_functions(name: str, **options: object) -> None:
+    for option, value in options.items():
+        if value is not None and not callable(value):
+            raise InvalidPublisher(
+                f"@publishes({name!r}) needs a function as {option}, which gets what the decorated "
+                f"one returns, not {described(value)}."
+            )
+
+
+def _publisher_problem(function: Callable[..., Any]) -> str:
+    if problem := _function_problem(function):
+        return problem
+    name = function.__qualname__
+    if _is_async(function):
+        return (
+            f"can't decorate the async function {name!r}, because Django has no async "
+            f"transactions. Make it a sync function and await it through "
+            f"asgiref.sync.sync_to_async."
+        )
+    if any(subscription.subscriber is function for subscription in registry):
+        return (
+            f"stands above @subscribes on {name!r}, so that a worker would run it without "
+            f"publishing. Put @subscribes on top."
+        )
+    return ""
+
+
+def _function_problem(function: Any) -> str:
+    if isinstance(function, classmethod | staticmethod):
+        return f"must stand below @{type(function).__name__}, not above it."
+    if (
+        isinstance(function, type)
+        or not callable(function)
+        or not hasattr(function, "__qualname__")
+    ):
+        return f"must stand on a function, not on {function!r:.100}."
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        return (
+            f"can't decorate the generator function {function.__qualname__!r}: calling it runs "
+            f"nothing. Return a list instead of yielding."
+        )
+    return ""
+
+
+def _items(result: Any) -> list[Any]:
     if result is None:
         return []
-    is_payload = declared.payload is not None and isinstance(result, declared.payload)
-    many = isinstance(result, list | tuple) and not is_payload
-    return list(result) if many else [result]
+    # Not their subclasses: a NamedTuple is one thing.
+    return list(result) if type(result) in (list, tuple) else [result]
 
 
 def _key_of(
@@ -156,9 +202,17 @@ def _publish_once(
 
 
 def _check_subscriber(name: str, function: Callable[..., Any]) -> None:
-    if not isinstance(name, str) or len(name) > MAX_NAME or "\x00" in name:
+    if not isinstance(name, str) or not name or len(name) > MAX_NAME:
         raise InvalidSubscriber(
-            f"@subscribes(name={name!r:.100}) must be a text of at most {MAX_NAME} characters."
+            f"@subscribes(name={name!r:.100}) must be a text of 1 to {MAX_NAME} characters."
+        )
+    if problem := text_problem(name):
+        raise InvalidSubscriber(f"@subscribes(name={name!r}) {problem}.")
+    known = registry.get(name)
+    if known and known.subscriber is function:
+        raise InvalidSubscriber(
+            f"Subscriber {name!r} is subscribed twice: name all of its events in one @subscribes, "
+            f"or give the second a name of its own."
         )
     try:
         inspect.signature(function).bind(object())
@@ -229,4 +283,4 @@ def _checked_atomic(name: str, atomic: bool) -> bool:
 
 
 def _is_async(function: Callable[..., Any]) -> bool:
-    return inspect.iscoroutinefunction(function)
+    return iscoroutinefunction(function)

@@ -1,6 +1,5 @@
 """Event, the envelope that subscribers get, and the event types that the code declares."""
 
-import dataclasses
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -34,7 +33,8 @@ class Event(Generic[T]):
     `attempt` counts from 1 while a subscriber runs, and is 0 in what publish() returns.
     """
 
-    data: T
+    # Not in the repr, which ends up in logs and error texts.
+    data: T = field(repr=False)
     id: UUID
     type: str
     version: int
@@ -43,7 +43,7 @@ class Event(Generic[T]):
     correlation_id: str
     causation_id: UUID | None = None
     key: str = ""
-    headers: Mapping[str, Any] = field(default_factory=dict)
+    headers: Mapping[str, Any] = field(default_factory=dict, repr=False)
     attempt: int = 0
 
 
@@ -68,7 +68,10 @@ class EventTypes:
         self._by_class: dict[type, EventType] = {}
 
     def declare(self, declared: EventType) -> EventType:
-        """Add a type, or find it again. Raises InvalidEventType if the name means another class."""
+        """Add a type, or find it again.
+
+        Raises InvalidEventType if the name means another class, or the class another event.
+        """
         known = self._by_name.get(declared.name)
         if known and known.payload and declared.payload is None:
             return known
@@ -77,9 +80,15 @@ class EventTypes:
                 f"Event {declared.name!r} is declared twice, by {_path(known.payload)} and by "
                 f"{_path(declared.payload)}: give one of them another name."
             )
-        self._by_name[declared.name] = declared
         if declared.payload is not None:
+            other = self._by_class.setdefault(declared.payload, declared)
+            if other.name != declared.name:
+                raise InvalidEventType(
+                    f"{_path(declared.payload)} is declared twice, as {other.name!r} and as "
+                    f"{declared.name!r}: give each event a class of its own."
+                )
             self._by_class[declared.payload] = declared
+        self._by_name[declared.name] = declared
         return declared
 
     def get(self, name: str) -> EventType | None:
@@ -129,12 +138,13 @@ def event(name: str, *, version: int = 1) -> Callable[[C], C]:
 def name_problem(name: object) -> str:
     """Say what is wrong with an event's name, or return an empty string."""
     if not isinstance(name, str):
-        return f"an event's name must be a text such as 'orders.order_placed', not {name!r}."
+        return f"an event's name must be a text such as 'orders.order_placed', not {_short(name)}."
     if len(name) > MAX_NAME:
         return f"an event's name may have {MAX_NAME} characters, this one has {len(name)}."
     if not _NAME.match(name):
-        return "an event's name has letters, digits, '_', '-', '.', ':' and '/' only, such as " + (
-            "'orders.order_placed'."
+        return (
+            "an event's name has letters, digits, '_', '-', '.', ':' and '/' only, and begins with "
+            "none of the last four, such as 'orders.order_placed'."
         )
     return ""
 
@@ -150,11 +160,10 @@ def is_payload_class(candidate: object) -> bool:
     """Return whether this is a class whose fields pydantic can read."""
     if not isinstance(candidate, type):
         return False
-    is_typed_dict = issubclass(candidate, dict) and hasattr(candidate, "__total__")
-    has_fields = hasattr(candidate, "__pydantic_validator__") or "__dataclass_fields__" in vars(
-        candidate
-    )
-    return is_typed_dict or has_fields or dataclasses.is_dataclass(candidate)
+    if issubclass(candidate, dict):
+        return hasattr(candidate, "__total__")
+    # A subclass inherits the fields: without @dataclass of its own, those it adds are none.
+    return hasattr(candidate, "__pydantic_validator__") or "__dataclass_fields__" in vars(candidate)
 
 
 def _same_class(one: type, other: type | None) -> bool:

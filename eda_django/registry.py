@@ -1,5 +1,6 @@
 """Who subscribes to what, in the running code. No database, no Redis."""
 
+import inspect
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -25,6 +26,12 @@ class Subscription:
     @property
     def path(self) -> str:
         return f"{self.subscriber.__module__}.{self.subscriber.__qualname__}"
+
+    @property
+    def place(self) -> str:
+        """Where the function is written, for people."""
+        code = getattr(inspect.unwrap(self.subscriber), "__code__", None)
+        return f"{self.path} (line {code.co_firstlineno})" if code else self.path
 
     def matches(self, event_type: str) -> bool:
         return any(pattern_matches(pattern, event_type) for pattern in self.patterns)
@@ -52,7 +59,8 @@ class Registry:
     def add(self, subscription: Subscription) -> None:
         """Register; a second subscription of one name is kept aside for `manage.py check`."""
         known = self._by_name.get(subscription.name)
-        if known and known.path != subscription.path:
+        # Equal places: the module was imported anew, as autoreloaders do.
+        if known and known.place != subscription.place:
             self.clashes.append((known, subscription))
             return
         self._by_name[subscription.name] = subscription
