@@ -10,6 +10,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 SETTING = "EDA_DJANGO"
+MAX_DAYS = 36_500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +40,8 @@ def _flag(value: Any) -> bool:
 
 
 def _period(value: Any) -> bool:
-    return isinstance(value, timedelta) and value > timedelta(0)
+    # Databases can't reckon further back than some thousand years.
+    return isinstance(value, timedelta) and timedelta(0) < value <= timedelta(days=MAX_DAYS)
 
 
 def _names(value: Any) -> bool:
@@ -88,7 +90,7 @@ OPTIONS: Mapping[str, Option] = {
     ),
     "RETENTION": Option(
         default=timedelta(days=30),
-        must_be="a timedelta above 0",
+        must_be=f"a timedelta above 0 and of at most {MAX_DAYS:,} days",
         accepts=_period,
         help="How long finished events are kept before they are pruned.",
     ),
@@ -108,7 +110,8 @@ OPTIONS: Mapping[str, Option] = {
         default=(),
         must_be="a list of field names",
         accepts=_names,
-        help="Payload fields whose values are masked in error texts, logs and the admin.",
+        help="Fields of payloads and headers, as they are named in JSON, whose values are masked "
+        "in error texts, logs and the admin.",
     ),
 }
 

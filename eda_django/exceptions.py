@@ -2,6 +2,9 @@
 
 from django.core.exceptions import ImproperlyConfigured
 
+# About thirty years, which every database can add to a time.
+MAX_SECONDS = 10**9
+
 
 class EdaError(Exception):
     """Base of every error that this library raises."""
@@ -55,7 +58,10 @@ class RetryLater(EdaError):
     """Raise in a subscriber to try again in `seconds`, without burning an attempt."""
 
     def __init__(self, seconds: float, reason: str = "") -> None:
-        if not 0 <= seconds < float("inf"):
-            raise ValueError(f"RetryLater needs a number of seconds from 0 up, not {seconds!r}.")
+        is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+        if not is_number or not 0 <= seconds <= MAX_SECONDS:
+            raise ValueError(
+                f"RetryLater({seconds!r}) must be a number of seconds from 0 to {MAX_SECONDS:,}."
+            )
         super().__init__(reason or f"retry in {seconds:g} s")
         self.seconds = float(seconds)

@@ -4,6 +4,11 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from .exceptions import MAX_SECONDS
+
+# What the attempts column holds.
+MAX_ATTEMPTS = 2**31 - 1
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retry:
@@ -24,26 +29,26 @@ class Retry:
     def __post_init__(self) -> None:
         if isinstance(self.max_attempts, bool) or not isinstance(self.max_attempts, int):
             raise ValueError(f"Retry(max_attempts={self.max_attempts!r}) must be a whole number.")
-        self._require("max_attempts", at_least=1)
-        self._require("base", at_least=0)
-        self._require("factor", at_least=1)
-        self._require("cap", at_least=0)
-        self._require("jitter", at_least=0)
+        self._require("max_attempts", at_least=1, at_most=MAX_ATTEMPTS)
+        self._require("base", at_least=0, at_most=MAX_SECONDS)
+        self._require("factor", at_least=1, at_most=MAX_SECONDS)
+        self._require("cap", at_least=0, at_most=MAX_SECONDS)
+        self._require("jitter", at_least=0, at_most=1)
 
-    def _require(self, name: str, *, at_least: float) -> None:
+    def _require(self, name: str, *, at_least: float, at_most: float) -> None:
         value = getattr(self, name)
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise ValueError(f"Retry({name}={value!r}) must be a number.")
-        if not at_least <= value < float("inf"):
-            raise ValueError(f"Retry({name}={value!r}) must be a finite number from {at_least} up.")
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not is_number or not at_least <= value <= at_most:
+            raise ValueError(
+                f"Retry({name}={value!r}) must be a number from {at_least:,} to {at_most:,}."
+            )
 
     def delay(self, attempts: int, *, draw: Callable[[], float] = random.random) -> float:
         """Return the seconds to wait after `attempts` failed attempts; `draw` yields 0 to 1."""
         try:
-            wait = self.base * self.factor ** (max(attempts, 1) - 1)
+            wait = min(self.base * float(self.factor) ** (max(attempts, 1) - 1), self.cap)
         except OverflowError:
-            wait = self.cap
-        wait = min(wait, self.cap)
+            wait = self.cap if self.base else 0.0
         return wait + wait * self.jitter * draw()
 
     def is_exhausted(self, attempts: int) -> bool:
