@@ -8,7 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags, Warning
-from django.db import DatabaseError, connections, router
+from django.db import OperationalError, connections, router
 
 from . import conf, payloads
 from .dispatch import DEFAULT_TIMEOUT
@@ -37,6 +37,7 @@ def check_subscriptions(**_: Any) -> list[CheckMessage]:
     """E002 to E004, W001 and W002: subscriptions that can't work, or hardly as meant."""
     found: list[CheckMessage] = []
     found += map(_clash, registry.clashes)
+    found += _alike()
     for subscription in registry:
         found += _unimportable(subscription)
         found += _queue_problems(subscription)
@@ -91,21 +92,36 @@ def check_sqlite(**_: Any) -> list[CheckMessage]:
 
 
 def has_outbox(using: str) -> bool:
-    """Return whether the outbox table exists. False, too, if the database can't be reached."""
+    """Return whether the outbox table exists; True, too, if the database can't be asked."""
     try:
         return OutboxEvent._meta.db_table in connections[using].introspection.table_names()
-    except DatabaseError:
-        return False
+    except OperationalError:
+        # What is away now says nothing about its tables, and whoever needs it will say so.
+        return True
 
 
 def _clash(pair: tuple[Subscription, Subscription]) -> CheckMessage:
     first, second = pair
     return _error(
         "E002",
-        f"Two subscribers are named {first.name!r}: {first.path} and {second.path}.",
+        f"Two subscribers are named {first.name!r}: {first.place} and {second.place}.",
         "Give one of them another name: @subscribes(…, name=…).",
         obj=second.path,
     )
+
+
+def _alike() -> Iterator[CheckMessage]:
+    seen: dict[str, Subscription] = {}
+    for subscription in registry:
+        first = seen.setdefault(subscription.name.casefold().rstrip(), subscription)
+        if first is not subscription:
+            yield _error(
+                "E002",
+                f"The subscribers {first.name!r} and {subscription.name!r} have one name to a "
+                f"database that compares without case, such as MySQL.",
+                "Give one of them another name: @subscribes(…, name=…).",
+                obj=subscription.path,
+            )
 
 
 def _unimportable(subscription: Subscription) -> Iterator[CheckMessage]:
@@ -141,7 +157,7 @@ def _queue_problems(subscription: Subscription) -> Iterator[CheckMessage]:
         )
         return
     limit = queues[queue].get("DEFAULT_TIMEOUT") or DEFAULT_TIMEOUT
-    if subscription.timeout and 0 < limit < subscription.timeout:
+    if subscription.timeout and isinstance(limit, int) and 0 < limit < subscription.timeout:
         yield _warning(
             "W002",
             f"Subscriber {subscription.name!r} has timeout={subscription.timeout:g}, but its "
