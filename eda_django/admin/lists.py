@@ -1,6 +1,7 @@
 """The lists of events, deliveries and relays, and a page for each row."""
 
 import json
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -10,8 +11,8 @@ from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from ..models import Attempt, Delivery, OutboxEvent, RelayHeartbeat
-from ..payloads import masked
+from ..models import Attempt, Delivery, OutboxEvent, RelayHeartbeat, Status
+from ..payloads import masked, redacted_values, text_problem, without
 from ..registry import registry
 from .readonly import ReadOnlyAdmin
 
@@ -41,63 +42,94 @@ class StateFilter(admin.SimpleListFilter):
         return queryset
 
 
-class TypedFilter(admin.SimpleListFilter):
-    """The event types that the running code knows; asking the table would read all of it."""
+class NameFilter(admin.SimpleListFilter):
+    """Names that the running code knows; asking the table for them would read all of it."""
 
+    def names(self) -> Iterable[str]:
+        raise NotImplementedError
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(name, name) for name in sorted(self.names())]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if not (name := self.value()):
+            return queryset
+        # An address typed by hand may hold what PostgreSQL refuses to look for.
+        if text_problem(name):
+            return queryset.none()
+        return queryset.filter(**{str(self.parameter_name): name})
+
+
+class TypeFilter(NameFilter):
     title = "type"
     parameter_name = "type"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(name, name) for name in sorted(registry.type_names())]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        return queryset.filter(type=self.value()) if self.value() else queryset
+    def names(self) -> Iterable[str]:
+        return registry.type_names()
 
 
-class SubscriberFilter(admin.SimpleListFilter):
-    """The subscribers that the running code knows."""
-
+class SubscriberFilter(NameFilter):
     title = "subscriber"
     parameter_name = "subscriber"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(name, name) for name in sorted(registry.names())]
+    def names(self) -> Iterable[str]:
+        return registry.names()
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        return queryset.filter(subscriber=self.value()) if self.value() else queryset
+
+class StatusFilter(NameFilter):
+    title = "status"
+    parameter_name = "status"
+
+    def names(self) -> Iterable[str]:
+        return Status.values
 
 
 class DeliveryInline(DeliveryRows):
     model = Delivery
-    fields = ("subscriber", "queue", "status", "attempts", "due_at", "finished_at", "error_text")
+    fields = ("subscriber", "queue", "status", "attempts", "due_at", "finished_at", "error")
     readonly_fields = fields
     extra = 0
     can_delete = False
     show_change_link = True
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Delivery]:
+        return super().get_queryset(request).select_related("event")
+
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
+
+    @admin.display(description="error")
+    def error(self, delivery: Delivery) -> str:
+        return _without_secrets(delivery.error_text, delivery.event)
 
 
 class AttemptInline(AttemptRows):
     model = Attempt
-    fields = ("number", "worker", "started_at", "finished_at", "error_class", "error_text", "trace")
+    fields = ("number", "worker", "started_at", "finished_at", "error_class", "error", "trace")
     readonly_fields = fields
     extra = 0
     can_delete = False
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Attempt]:
+        return super().get_queryset(request).select_related("delivery__event")
+
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
+    @admin.display(description="error")
+    def error(self, attempt: Attempt) -> str:
+        return _without_secrets(attempt.error_text, attempt.delivery.event)
+
     @admin.display(description="traceback")
     def trace(self, attempt: Attempt) -> SafeString:
-        return format_html("<pre>{}</pre>", attempt.traceback)
+        text = _without_secrets(attempt.traceback, attempt.delivery.event)
+        return format_html("<pre>{}</pre>", text)
 
 
 @admin.register(OutboxEvent)
 class EventAdmin(ReadOnlyAdmin):
     list_display = ("event_id", "type", "key", "time", "relayed_at", "error")
-    list_filter = (StateFilter, TypedFilter)
+    list_filter = (StateFilter, TypeFilter)
     search_fields = ("event_id__exact", "key__exact", "correlation_id__exact")
     search_help_text = "An event's id, its key or its correlation id, exactly."
     ordering = ("-id",)
@@ -128,12 +160,14 @@ class EventAdmin(ReadOnlyAdmin):
 @admin.register(Delivery)
 class DeliveryAdmin(ReadOnlyAdmin):
     list_display = ("id", "subscriber", "queue", "status", "attempts", "due_at", "error_class")
-    list_filter = ("status", SubscriberFilter)
+    list_filter = (StatusFilter, SubscriberFilter)
     search_fields = ("event__event_id__exact", "key__exact", "id__exact")
     search_help_text = "An event's id, a key or a delivery's number, exactly."
     ordering = ("-id",)
     raw_id_fields = ("event",)
     list_select_related = False
+    exclude = ("error_text",)
+    readonly_fields = ("job_id", "error")
     inlines = (AttemptInline,)
 
     def get_search_results(
@@ -148,6 +182,10 @@ class DeliveryAdmin(ReadOnlyAdmin):
             return queryset.filter(pk=int(term)) | queryset.filter(key=term), False
         return queryset.filter(key=term), False
 
+    @admin.display(description="error")
+    def error(self, delivery: Delivery) -> str:
+        return _without_secrets(delivery.error_text, delivery.event)
+
 
 @admin.register(RelayHeartbeat)
 class RelayAdmin(ReadOnlyAdmin):
@@ -160,6 +198,11 @@ def _uuid(text: str) -> UUID | None:
         return UUID(text)
     except ValueError:
         return None
+
+
+def _without_secrets(text: str, event: OutboxEvent) -> str:
+    # They are masked when they are recorded, too, but by the REDACT of that day.
+    return without(text, redacted_values([event.data, event.headers]))
 
 
 def _as_json(tree: Any) -> SafeString:
