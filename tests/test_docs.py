@@ -22,6 +22,8 @@ from eda_django import checks, conf, exceptions, signals, testing
 from eda_django.failures import Failure
 from eda_django.management.commands.relay import Command
 from eda_django.models import Status
+from eda_django.models.delivery import DeliveryQuerySet
+from eda_django.models.outbox import OutboxQuerySet
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -227,6 +229,26 @@ def test_tables_page_has_every_model() -> None:
 def test_life_of_a_delivery_has_every_status() -> None:
     text = read(DOCS / "explanation/life-of-a-delivery.md").split("## Every transition")[0]
     assert {named(cells[0]) for cells in rows(text)} == set(Status.values)
+
+
+def test_life_of_a_delivery_names_verbs_that_exist() -> None:
+    text = read(DOCS / "explanation/life-of-a-delivery.md")
+    verbs = {named(cells[0]) for cells in rows(section_of_transitions(text))}
+    assert verbs
+    known = {*vars(DeliveryQuerySet), *vars(OutboxQuerySet)}
+    assert verbs <= known
+
+
+def section_of_transitions(text: str) -> str:
+    return text.split("## Every transition")[1].split("\n## ")[0]
+
+
+def test_errors_page_has_every_error_class_of_the_tables() -> None:
+    sources = "".join(read(path) for path in (ROOT / "eda_django").rglob("*.py"))
+    models = {f"eda_django.{model.__name__}" for model in apps.get_models()}
+    in_code = set(re.findall(r'"(eda_django\.[A-Z][a-z]\w+)"', sources)) - models
+    text = read(DOCS / "reference/errors.md").split("# Error classes in the tables")[1]
+    assert {named(cells[0]) for cells in rows(text)} == in_code
 
 
 def test_architecture_page_has_every_module_and_no_other() -> None:
