@@ -16,7 +16,7 @@ from django.utils import timezone
 from example_project.inventory.models import Release, Reservation, Stock
 from example_project.orders.models import Order, Product
 
-from .books import Books
+from .books import CHARGE, Books, step
 
 # A dead letter of a service explains what is missing of its own and of those that wait for it.
 WAIT_FOR = {
@@ -90,9 +90,9 @@ def _check_order(pk: UUID, books: Books, found: Audit) -> None:
         found.stuck += 1
     elif pk in books.declined:
         found.declined += 1
-    elif books.is_reserved(pk):
+    elif CHARGE in actual:
         found.paid += 1
-    else:
+    elif step("refused") in actual:
         found.sold_out += 1
 
 

@@ -37,7 +37,6 @@ class Visit:
 
     plan: Plan
     order_ids: frozenset[UUID] = frozenset()
-    turned_away: str = ""
     error: str = ""
 
 
@@ -94,14 +93,16 @@ def visit(plan: Plan, address: str) -> Visit:
 def _shop(plan: Plan, browser: Browser) -> Visit:
     shelf = browser.get("/").form("/cart/add/", sku=plan.sku)
     if shelf is None:
-        return Visit(plan=plan, turned_away="sold out on the shelf")
+        return Visit(plan=plan, error=f"{plan.sku!r} is not for sale")
     browser.send(shelf, quantity=str(plan.quantity))
     counter = browser.get("/cart/").form("/checkout/")
     if counter is None:
-        return Visit(plan=plan, turned_away="the cart stayed empty")
+        return Visit(plan=plan, error="the cart has no way to the checkout")
     pages = _click(plan, browser, counter)
-    ids = frozenset(UUID(m[1]) for page in pages if (m := ORDER_PAGE.search(page.url)))
-    return Visit(plan=plan, order_ids=ids, turned_away="" if ids else "refused at checkout")
+    found = [ORDER_PAGE.search(page.url) for page in pages]
+    if None in found:
+        return Visit(plan=plan, error=f"checkout led to {[page.url for page in pages]}")
+    return Visit(plan=plan, order_ids=frozenset(UUID(match[1]) for match in found if match))
 
 
 def _click(plan: Plan, browser: Browser, counter: Form) -> list[Page]:

@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import IO
 
 from .errors import DemoError
+from .switches import VARIABLE
 
 # Only these are ever removed, whatever folder is given.
 FOLDERS = ("logs", "mail", "redis", "switches")
@@ -48,6 +49,14 @@ class Place:
         (self.folder / "address").unlink(missing_ok=True)
         if self._lock:
             self._lock.close()
+
+    def environment(self) -> dict[str, str]:
+        """Return what tells the settings, and every piece, where everything is."""
+        return {
+            "DJANGO_SETTINGS_MODULE": "example_project.settings",
+            "DEMO_DIR": str(self.folder),
+            VARIABLE: str(self.switches),
+        }
 
     def log(self, name: str) -> Path:
         return self.logs / f"{name}.log"

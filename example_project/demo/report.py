@@ -34,25 +34,24 @@ class Report:
 
     def complaints(self) -> list[str]:
         """Return a line for each thing that is wrong."""
-        lines = [f"lost: {text}" for text in self.audit.lost]
-        lines += [f"doubled: {text}" for text in self.audit.doubled]
-        lines += [f"error: {text}" for text in self.errors]
+        lines = [f"error: {text}" for text in self.errors]
         if not self.tally.is_settled:
-            lines.append(f"unfinished: {self.tally.waiting} deliveries have not moved for too long")
+            lines.append(f"unfinished: {self.tally.waiting} deliveries do not move, see the logs")
+        lines += [f"lost: {text}" for text in self.audit.lost]
+        lines += [f"doubled: {text}" for text in self.audit.doubled]
         rest = len(lines) - MOST_SHOWN
         return lines if rest <= 0 else [*lines[:MOST_SHOWN], f"… and {rest} more"]
 
     def rows(self) -> list[tuple[str, int, str]]:
         """Return the table's rows: what, how many, and what that means."""
         a, t = self.audit, self.tally
-        away = sum(bool(visit.turned_away) for visit in self.visits)
         clicks = sum(v.plan.clicks > 1 and bool(v.order_ids) for v in self.visits)
         return [
-            ("customers", len(self.visits), f"{away} found nothing left to buy" if away else ""),
+            ("customers", len(self.visits), ""),
             ("orders placed", a.placed, f"{clicks} of them by a double click" if clicks else ""),
             ("  paid", a.paid, "invoice written, mail sent"),
             ("  refused", a.declined + a.sold_out, f"{a.declined} declined, {a.sold_out} sold out"),
-            ("  stuck", a.stuck, "a dead letter waits in the admin for somebody to look"),
+            ("  stuck", a.stuck, "a dead letter waits in the admin"),
             ("events published", t.published, f"in {self.seconds:.0f} s"),
             ("  delivered", t.delivered, ""),
             ("  retried", t.retried, ""),

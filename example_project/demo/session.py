@@ -1,5 +1,6 @@
 """One session of the demo, from the empty folder to the last process that ends."""
 
+import os
 from pathlib import Path
 
 from rich.console import Console
@@ -15,6 +16,7 @@ def demonstrate(folder: Path, *, orders: int) -> int:
     # Soft-wrapped, because an address that is cut in two can't be clicked, or read by a program.
     console = Console(highlight=False, soft_wrap=True)
     with Place(folder) as place:
+        os.environ |= place.environment()
         switches = Switches(place.switches)
 
         def say(text: str) -> None:
@@ -30,7 +32,7 @@ def demonstrate(folder: Path, *, orders: int) -> int:
 
 def _run(shop: Shop, switches: Switches, console: Console, orders: int) -> int:
     console.print("Setting up the shop …")
-    shop.set_environment(redis_url=shop.provide_redis())
+    shop.provide_redis()
     since = shop.load(customers=orders)
     shop.open()
     console.print(f"Shop: {shop.address}")

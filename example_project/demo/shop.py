@@ -20,10 +20,11 @@ from .pieces import Command
 from .place import Place
 from .redis_server import HOST, RedisServer, RedisServerError, free_port
 from .supervisor import Supervisor
-from .switches import VARIABLE
 
 # Seconds in which the web server must answer.
 PATIENCE = 60.0
+# Forks no process for each job, which would take longer than these jobs do.
+WORKER = "rq.SimpleWorker"
 # How many customers the stock is meant for; more of them find more.
 CUSTOMERS = 200
 
@@ -36,26 +37,17 @@ class Shop:
         self.supervisor = supervisor
         self.address = f"http://{HOST}:{free_port()}/"
 
-    def provide_redis(self) -> str:
-        """Find the Redis that is to be used, or start one; return its URL."""
+    def provide_redis(self) -> None:
+        """Use the Redis of REDIS_URL; if none is given, start one and set REDIS_URL to it."""
         if url := os.environ.get("REDIS_URL"):
             _require_redis(url)
-            return url
+            return
         server = RedisServer(self.place.redis)
         try:
             self.supervisor.add(server)
         except RedisServerError as error:
             raise DemoError(str(error)) from error
-        return server.url
-
-    def set_environment(self, *, redis_url: str) -> None:
-        """Tell the settings, here and in every piece, where everything is."""
-        os.environ |= {
-            "DJANGO_SETTINGS_MODULE": "example_project.settings",
-            "DEMO_DIR": str(self.place.folder),
-            "REDIS_URL": redis_url,
-            VARIABLE: str(self.place.switches),
-        }
+        os.environ["REDIS_URL"] = server.url
 
     def load(self, *, customers: int) -> int:
         """Make the tables and fill the shelves; return the last event before this run's."""
@@ -78,7 +70,7 @@ class Shop:
         self._add("web", "runserver", "--noreload", "--insecure", f"{HOST}:{port}")
         self._add("relay", "relay")
         for service in SERVICES:
-            self._add(service.name, "rqworker", service.name)
+            self._add(service.name, "rqworker", service.name, "--worker-class", WORKER)
         deadline = time.monotonic() + PATIENCE
         while not self._answers():
             if time.monotonic() > deadline:

