@@ -15,10 +15,21 @@ from typing import Any
 import pytest
 from django.apps import apps
 from django.core.management.base import BaseCommand
+from django.db import transaction
 from django.dispatch import Signal
 
 import eda_django
-from eda_django import checks, conf, exceptions, signals, testing
+from eda_django import (
+    Event,
+    Retry,
+    checks,
+    conf,
+    exceptions,
+    publish,
+    signals,
+    subscribes,
+    testing,
+)
 from eda_django.failures import Failure
 from eda_django.management.commands.relay import Command
 from eda_django.models import Status
@@ -293,6 +304,25 @@ def test_python_snippet_imports_what_exists(snippet: Snippet) -> None:
             module = __import__(str(node.module), fromlist=["x"])
             missing = [alias.name for alias in node.names if not hasattr(module, alias.name)]
             assert not missing, f"{node.module} has no {missing}"
+
+
+@pytest.mark.django_db
+def test_recipe_for_dead_letters_gives_them_new_attempts() -> None:
+    """The page names a subscriber; let one of this name fail, and be mended."""
+    [recipe] = [s for s in PYTHON if s.page.name == "operate.md" and 'status="pending"' in s.text]
+    broken = True
+
+    @subscribes("docs.mail_wanted", name="mail.subscribers.confirm", retry=Retry(max_attempts=1))
+    def confirm(event: Event[dict[str, Any]]) -> None:
+        if broken:
+            raise RuntimeError("the mail server is down")
+
+    with transaction.atomic():
+        publish("docs.mail_wanted", {"to": "ada@example.com"})
+    assert [row.status for row in testing.drain()] == ["dead"]
+    broken = False
+    exec(compile(recipe.text, str(recipe), "exec", dont_inherit=True), {})  # noqa: S102
+    assert [(row.status, row.attempts) for row in testing.drain()] == [("succeeded", 1)]
 
 
 # Links and words
