@@ -24,7 +24,7 @@ def note_reserved(event: Event[StockReserved]) -> None:
 
 @subscribes(StockRefused, queue="orders")
 def note_refused(event: Event[StockRefused]) -> None:
-    _note(event, "refused", f"{event.data.sold_out} is sold out. Nothing was charged.")
+    _note(event, "refused", f"Not enough left: {event.data.sold_out}.")
 
 
 @subscribes(StockReleased, queue="orders")

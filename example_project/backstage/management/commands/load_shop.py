@@ -34,7 +34,8 @@ class Command(BaseCommand):
             count = list_products(listing for listing, _ in products)
             new = stock_up({listing.sku: int(n * factor) for listing, n in products})
             self._make_admin()
-        self.stdout.write(f"The shop has {count} products, {new} of them new.")
+        if options["verbosity"]:
+            self.stdout.write(f"The shop has {count} products, {new} of them new.")
 
     def _make_admin(self) -> None:
         users = get_user_model()._default_manager
