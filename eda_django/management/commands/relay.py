@@ -1,15 +1,19 @@
 """manage.py relay: arguments and signals; the work is in eda_django.relay."""
 
 import signal
+import threading
 from argparse import ArgumentParser
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
-from django.db import DEFAULT_DB_ALIAS, connections
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
 
+from eda_django import conf
 from eda_django.checks import has_outbox
-from eda_django.dispatch import InlineTransport
+from eda_django.dispatch import InlineTransport, has_queue
 from eda_django.exceptions import TransportUnavailable
 from eda_django.relay import Relay
 from eda_django.sole import SoleRelay
@@ -47,6 +51,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         using = options["database"]
         self._require_outbox(using)
+        if not options["inline"]:
+            self._require_queue()
         inline = InlineTransport(stopping=lambda: relay.stopping.is_set())
         relay = Relay(
             using=using,
@@ -54,38 +60,61 @@ class Command(BaseCommand):
             batch_size=options["batch_size"],
             poll_interval=options["poll_interval"] or (INLINE_POLL if options["inline"] else None),
         )
-        self._relay = relay
-        with SoleRelay(using):
-            self._obey_signals()
+        with SoleRelay(using), _obeying_signals(relay):
             self._run(relay, once=options["once"])
 
     def _run(self, relay: Relay, *, once: bool) -> None:
-        if not once:
-            relay.run()
-            return
         try:
-            relay.drain()
+            if once:
+                relay.drain()
+            else:
+                relay.run()
         except TransportUnavailable as error:
             raise CommandError(f"Redis can't be reached, nothing was lost: {error}") from error
+        except KeyboardInterrupt:
+            raise CommandError("Stopped by force. Leases give back what was at hand.") from None
 
     def _require_outbox(self, using: str) -> None:
         if using not in list(connections):
             known = ", ".join(map(repr, connections))
             raise CommandError(f"There is no database {using!r}, DATABASES has {known}.")
-        connections[using].ensure_connection()
+        try:
+            connections[using].ensure_connection()
+        except DatabaseError as error:
+            raise CommandError(f"Database {using!r} can't be reached: {error}") from error
         if not has_outbox(using):
             raise CommandError(
                 f"Database {using!r} has no outbox. Run: manage.py migrate --database={using}"
             )
 
-    def _obey_signals(self) -> None:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._stop)
+    def _require_queue(self) -> None:
+        name = conf.get("QUEUE")
+        if not has_queue(name):
+            raise CommandError(
+                f"There is no queue {name!r} in RQ_QUEUES. EDA_DJANGO['QUEUE'] must name one, "
+                f"because commits wake the relay through its Redis."
+            )
 
-    def _stop(self, number: int, frame: FrameType | None) -> None:
-        if self._relay.stopping.is_set():
+
+@contextmanager
+def _obeying_signals(relay: Relay) -> Iterator[None]:
+    """Have the first SIGTERM or SIGINT end the relay after its batch, and a second one at once."""
+    received: list[int] = []
+
+    def obey(number: int, frame: FrameType | None) -> None:
+        received.append(number)
+        if len(received) > 1:
             raise KeyboardInterrupt
-        self._relay.stop()
+        # In a thread, because the one that was interrupted may hold the lock of the very event
+        # that stop() sets.
+        threading.Thread(target=relay.stop, name="eda_django.stop").start()
+
+    before = {number: signal.signal(number, obey) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _positive(kind: type) -> Any:
