@@ -120,7 +120,8 @@ def event(name: str, *, version: int = 1) -> Callable[[C], C]:
         raise InvalidEventType(f"@event({_short(name)}): {problem}")
     if isinstance(version, bool) or not isinstance(version, int) or not 1 <= version < 2**15:
         raise InvalidEventType(
-            f"@event({name!r}, version={version!r}): the version must be a whole number from 1."
+            f"@event({name!r}, version={version!r}): the version must be a whole number from "
+            f"1 to 32,767."
         )
 
     def declare(payload: C) -> C:

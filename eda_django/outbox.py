@@ -237,8 +237,11 @@ def _ring_after_commit(alias: str) -> None:
     Scanning what is registered is exact where a flag would not be: Django drops the callbacks
     of a savepoint that is rolled back.
     """
-    ring = _ring(alias)
-    if not any(entry[1] is ring for entry in connections[alias].run_on_commit):
+    ring, connection = _ring(alias), connections[alias]
+    if not (connection.in_atomic_block or connection.get_autocommit()):
+        # A transaction that Django doesn't manage has no hooks; the relay polls anyway.
+        return
+    if not any(entry[1] is ring for entry in connection.run_on_commit):
         transaction.on_commit(ring, using=alias, robust=True)
 
 
