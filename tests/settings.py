@@ -1,6 +1,7 @@
 """Django's settings for the suite: the library, a small app of its own, and the shop."""
 
 import os
+from typing import Any
 
 from example_project import settings as shop
 from example_project.demo.redis_server import free_port
@@ -43,4 +44,15 @@ REDIS = {"HOST": "127.0.0.1", "PORT": REDIS_PORT, "DB": 0, "DEFAULT_TIMEOUT": 60
 RQ_QUEUES = {name: dict(REDIS) for name in ("default", "fast", "slow", *shop.RQ_QUEUES)}
 RQ_QUEUES["json"] = {**REDIS, "SERIALIZER": "rq.serializers.JSONSerializer"}
 
-EDA_DJANGO = {"SOURCE": "tests"}
+EDA_DJANGO: dict[str, Any] = {"SOURCE": "tests"}
+if "EDA_TEST_LEASE" in os.environ:
+    EDA_DJANGO["LEASE"] = float(os.environ["EDA_TEST_LEASE"])
+
+# What the processes say that tests start, tests read.
+if "EDA_TEST_CHILD" in os.environ:
+    LOGGING = {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "handlers": {"console": {"class": "logging.StreamHandler"}},
+        "loggers": {"eda_django": {"handlers": ["console"], "level": "INFO"}},
+    }

@@ -1,0 +1,143 @@
+"""Relays and workers as processes of their own, on the databases of the test run."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+# Seconds in which what must happen must have happened; a busy machine takes its time.
+PATIENCE = 40.0
+# Seconds that processes get to end by themselves.
+PARTING = 10.0
+
+T = TypeVar("T")
+
+
+def eventually(condition: Callable[[], T], *, within: float = PATIENCE) -> T:
+    """Return what `condition` returns as soon as that is true; fail the test if it isn't soon."""
+    deadline = time.monotonic() + within
+    while not (value := condition()):
+        if time.monotonic() > deadline:
+            pytest.fail(f"not within {within:g} s, it is {value!r}", pytrace=True)
+        time.sleep(0.02)
+    return value
+
+
+class Process:
+    """One management command, running; everything that it says is in `log`."""
+
+    def __init__(self, log: Path, words: tuple[str, ...], environment: dict[str, str]) -> None:
+        self._log = log
+        with log.open("wb") as output:
+            self._popen = subprocess.Popen(
+                [sys.executable, "-m", "django", *words],
+                cwd=ROOT,
+                env={**os.environ, "PYTHONUNBUFFERED": "1", **environment},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                # Ctrl-C is for the test run, which ends its processes itself.
+                start_new_session=True,
+            )
+
+    @property
+    def pid(self) -> int:
+        return self._popen.pid
+
+    @property
+    def log(self) -> str:
+        return self._log.read_text(errors="replace")
+
+    @property
+    def is_running(self) -> bool:
+        return self._popen.poll() is None
+
+    def says(self, text: str, *, times: int = 1) -> None:
+        """Wait until the log has the text."""
+        eventually(lambda: self.log.count(text) >= times or not self.is_running)
+        assert self.log.count(text) >= times, self.log
+
+    def ends(self, *, within: float = PATIENCE) -> int:
+        """Wait for the end; return the exit code."""
+        return self._popen.wait(within)
+
+    def signal(self, number: signal.Signals) -> None:
+        self._popen.send_signal(number)
+
+    def stop(self) -> int:
+        """End it as an operator would; return the exit code."""
+        self.signal(signal.SIGTERM)
+        return self.ends(within=PARTING)
+
+    def kill(self) -> None:
+        """End it as the kernel would, and what it has forked too."""
+        children = descendants(self.pid)
+        self._popen.kill()
+        self._popen.wait()
+        for pid in children:
+            end(pid)
+
+
+class Processes:
+    """Starts processes for a test, and ends every one of them after it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._started: list[Process] = []
+
+    def run(self, *words: str, **environment: str) -> Process:
+        """Start a management command; `environment` adds variables to the test's own."""
+        log = self._folder / f"{len(self._started)}-{words[0]}.log"
+        process = Process(log, words, environment)
+        self._started.append(process)
+        return process
+
+    def relay(self, *words: str, **environment: str) -> Process:
+        """Start a relay that looks often."""
+        return self.run("relay", "--poll-interval=0.2", *words, **environment)
+
+    def worker(self, *queues: str, kind: str = "rq.SimpleWorker", **environment: str) -> Process:
+        """Start a worker that stays."""
+        words = ("rqworker", *queues, f"--worker-class={kind}")
+        return self.run(*words, **environment)
+
+    def end(self) -> None:
+        running = [process for process in self._started if process.is_running]
+        for process in running:
+            process.signal(signal.SIGTERM)
+        for process in running:
+            try:
+                process.ends(within=PARTING)
+            except subprocess.TimeoutExpired:
+                process.kill()
+        for process in self._started:
+            # Shown by pytest, and only if the test has failed.
+            print(f"----- {process._log.name}\n{process.log}")
+
+
+def descendants(pid: int) -> list[int]:
+    """Return the processes that this one has started, and those that they have."""
+    found: list[int] = []
+    for path in Path(f"/proc/{pid}/task").glob("*/children"):
+        try:
+            children = [int(word) for word in path.read_text().split()]
+        except OSError:
+            continue
+        for child in children:
+            found += [child, *descendants(child)]
+    return found
+
+
+def end(pid: int) -> None:
+    """Kill one process, if it still exists."""
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
