@@ -84,6 +84,12 @@ def subscribes(
     `atomic` the subscriber's writes and the acknowledgement commit together; without, it runs
     outside a transaction, at least once. Raises InvalidSubscriber at import on wrong use.
     """
+    # Checked here, because bare of arguments the function would never reach what is below.
+    if not events or inspect.isroutine(events[0]):
+        raise InvalidSubscriber(
+            "@subscribes needs the events it is for: @subscribes(OrderPlaced) or "
+            "@subscribes('orders.*')."
+        )
 
     def decorate(function: F) -> F:
         if problem := _function_problem(function):
@@ -225,11 +231,6 @@ def _check_subscriber(name: str, function: Callable[..., Any]) -> None:
 
 
 def _patterns(name: str, events: tuple[type | str, ...]) -> tuple[str, ...]:
-    if not events or (len(events) == 1 and callable(events[0]) and not isinstance(events[0], type)):
-        raise InvalidSubscriber(
-            "@subscribes needs the events it is for: @subscribes(OrderPlaced) or "
-            "@subscribes('orders.*')."
-        )
     return tuple(_pattern(name, event) for event in events)
 
 
