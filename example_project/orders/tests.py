@@ -2,13 +2,15 @@
 
 import re
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from decimal import Decimal
+from threading import Barrier
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 from django.test import Client
 from django.utils import timezone
 
@@ -146,6 +148,23 @@ def test_a_checkout_sent_twice_makes_one_order_and_one_event(client: Client) -> 
     second = checkout(client, checkout_id=checkout_id)
     assert first["Location"] == second["Location"]
     assert Order.objects.get().lines.get().quantity == 2
+    assert OutboxEvent.objects.filter(type="orders.order_placed").count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_checkout_sent_twice_at_the_same_moment_makes_one_order() -> None:
+    checkout_id, start = uuid4(), Barrier(4)
+
+    def send(_: int) -> UUID:
+        try:
+            start.wait()
+            return place(checkout_id).pk
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(4) as threads:
+        assert set(threads.map(send, range(4))) == {checkout_id}
+    assert Order.objects.get().lines.count() == 1
     assert OutboxEvent.objects.filter(type="orders.order_placed").count() == 1
 
 
