@@ -87,8 +87,13 @@ def check_sqlite(**_: Any) -> list[CheckMessage]:
         for alias in connections
         if connections[alias].vendor == "sqlite"
         and router.allow_migrate_model(alias, OutboxEvent)
-        and settings.DATABASES[alias].get("OPTIONS", {}).get("transaction_mode") is None
+        and not _locks_at_once(alias)
     ]
+
+
+def _locks_at_once(alias: str) -> bool:
+    mode = settings.DATABASES[alias].get("OPTIONS", {}).get("transaction_mode")
+    return str(mode).upper() in ("IMMEDIATE", "EXCLUSIVE")
 
 
 def has_outbox(using: str) -> bool:
