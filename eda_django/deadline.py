@@ -21,17 +21,30 @@ def time_limit(seconds: float | None, name: str) -> Iterator[None]:
         yield
         return
 
+    started = time.monotonic()
+    is_over = False
+
     def expire(signum: int, frame: FrameType | None) -> None:
+        # RQ's limit counts again from here: the subscriber may swallow this exception.
+        restore()
         raise SubscriberTimeout(f"Subscriber {name!r} took longer than its timeout, {seconds:g} s.")
 
-    started = time.monotonic()
-    outer = signal.signal(signal.SIGALRM, expire)
-    outer_left, _ = signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
+    def restore() -> None:
+        nonlocal is_over
+        if is_over:
+            return
+        is_over = True
         signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, outer)
+        # None stands for a handler that was not set from Python, and can't be set again.
+        signal.signal(signal.SIGALRM, signal.SIG_DFL if outer is None else outer)
         if outer_left:
             left = outer_left - (time.monotonic() - started)
             signal.setitimer(signal.ITIMER_REAL, max(left, 0.001))
+
+    outer_left, _ = signal.setitimer(signal.ITIMER_REAL, 0)
+    outer = signal.signal(signal.SIGALRM, expire)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        restore()
