@@ -42,7 +42,7 @@ def describe(error: BaseException, *, secrets: Iterable[str] = ()) -> Failure:
     return Failure(
         kind=storable(kind, 255),
         text=storable(text, MAX_TEXT),
-        traceback=storable(trace, MAX_TRACEBACK),
+        traceback=_end_of(trace),
         fingerprint=_fingerprint(kind, error.__traceback__),
         exc_info=error if (text, trace) == (raw_text, raw_trace) else None,
     )
@@ -59,11 +59,23 @@ def lost_worker() -> Failure:
     )
 
 
+def plain(text: str) -> str:
+    """Return the text in ASCII, for databases whose character set has not all of it."""
+    return text.encode("ascii", "backslashreplace").decode()
+
+
 def storable(text: str, limit: int) -> str:
     """Return the text as any database takes it: no NUL, no half surrogates, not too long."""
     if len(text) > limit:
         text = f"{text[: limit - 20]}… ({len(text)} chars)"[:limit]
     return _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def _end_of(trace: str) -> str:
+    # A traceback says at its end what happened.
+    if len(trace) > MAX_TRACEBACK:
+        trace = f"…{trace[1 - MAX_TRACEBACK :]}"
+    return storable(trace, MAX_TRACEBACK)
 
 
 def _text_of(error: BaseException) -> str:
@@ -93,11 +105,12 @@ def _fingerprint(kind: str, trace: TracebackType | None) -> str:
 
 
 def _site_frame(trace: TracebackType | None) -> str:
+    """Return the site's own function that is nearest to the error; a library's if there is none."""
     found = last = ""
     while trace is not None:
         code = trace.tb_frame.f_code
         last = f"{trace.tb_frame.f_globals.get('__name__', '')}:{code.co_qualname}"
-        if not found and _is_site_code(code.co_filename):
+        if _is_site_code(code.co_filename):
             found = last
         trace = trace.tb_next
     return found or last
