@@ -15,7 +15,7 @@ class DatabaseNow(Func):
 
     output_field = DateTimeField()
 
-    def as_sql(self, compiler: Any, connection: Any, **context: Any) -> tuple[str, list[Any]]:
+    def as_sql(self, compiler: Any, connection: Any, *args: Any, **context: Any) -> Any:
         return NOW_SQL[connection.vendor], []
 
 

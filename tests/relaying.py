@@ -1,0 +1,152 @@
+"""What the tests of relay and consumer share: subscribers, events, a transport, and time."""
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import pytest
+from django.db import connections, transaction
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from eda_django import publish, subscribes
+from eda_django.chunks import Chunk
+from eda_django.consumer import consume
+from eda_django.events import Event
+from eda_django.exceptions import TransportUnavailable
+from eda_django.models import Delivery, OutboxEvent, Status
+from eda_django.models.clock import after
+from eda_django.models.status import CLAIMED
+from eda_django.relay import Relay
+from tests.databases import vendor
+
+HAPPENED = "t.happened"
+
+row_locks = pytest.mark.skipif(
+    vendor() == "sqlite", reason="SQLite has no row locks: its one write lock stands for them."
+)
+
+
+class Recorder:
+    """A transport that keeps what it is given; the test decides what becomes of it."""
+
+    def __init__(self) -> None:
+        self.chunks: list[Chunk] = []
+        self.is_down = False
+        # Queue: the reason why nothing goes through it.
+        self.refused: dict[str, str] = {}
+        # What is not on its way any more.
+        self.lost: set[UUID] = set()
+        self.asked: list[set[UUID]] = []
+        self.slept: list[float] = []
+        self.was_in_transaction = False
+
+    def check(self) -> None:
+        if self.is_down:
+            raise TransportUnavailable("nothing answers")
+
+    def push(self, chunks: Sequence[Chunk], *, using: str) -> dict[UUID, str]:
+        self.was_in_transaction |= connections[using].in_atomic_block
+        self.check()
+        taken = [chunk for chunk in chunks if chunk.queue not in self.refused]
+        self.chunks += taken
+        return {c.token: self.refused[c.queue] for c in chunks if c not in taken}
+
+    def alive(self, claims: Mapping[UUID, str]) -> set[UUID]:
+        self.check()
+        self.asked.append(set(claims))
+        return {chunk.token for chunk in self.chunks} & set(claims) - self.lost
+
+    def wait(self, seconds: float, *, using: str, wake: threading.Event) -> None:
+        self.slept.append(seconds)
+
+    @property
+    def ids(self) -> list[int]:
+        """The ids of all deliveries that were pushed, in the order of the pushes."""
+        return [pk for chunk in self.chunks for pk in chunk.delivery_ids]
+
+    def work(self, *, using: str = "default", timeout: float | None = None) -> int:
+        """Consume, as a worker would, all that was pushed; return how many succeeded."""
+        chunks, self.chunks = self.chunks, []
+        return sum(
+            consume(c.delivery_ids, token=c.token.hex, using=using, timeout=timeout) for c in chunks
+        )
+
+
+def on_happened(
+    subscriber: Callable[[Event[Any]], Any], *, name: str = "t.sub", **options: Any
+) -> None:
+    """Subscribe a function to the event that happen() publishes."""
+    subscribes(HAPPENED, name=name, **options)(subscriber)
+
+
+def happen(count: int = 1, *, using: str = "default", **data: Any) -> list[Event[Any]]:
+    """Publish the event so many times, with `number` in its payload."""
+    with transaction.atomic(using=using):
+        return [publish(HAPPENED, {"number": n, **data}, using=using) for n in range(count)]
+
+
+def relayed(count: int = 1, *, transport: Recorder | None = None, **data: Any) -> Recorder:
+    """Publish, and run one turn of a relay; return its transport."""
+    transport = transport or Recorder()
+    happen(count, **data)
+    Relay(transport=transport).poll()
+    return transport
+
+
+def lapse_leases() -> None:
+    """Let all leases end now."""
+    Delivery.objects.filter(status__in=CLAIMED).update(lease_until=after(-1))
+
+
+def make_due() -> None:
+    """Let the time come for everything that waits for one."""
+    Delivery.objects.filter(status=Status.PENDING).update(due_at=after(-1))
+    OutboxEvent.objects.exclude(available_at=None).update(available_at=after(-1))
+
+
+def only_delivery() -> Delivery:
+    found: Delivery = Delivery.objects.get()
+    return found
+
+
+def seconds_until(moment: datetime | None) -> float:
+    """Return the seconds until a time that must be set."""
+    assert moment is not None
+    return (moment - timezone.now()).total_seconds()
+
+
+def statuses() -> list[str]:
+    return [str(row.status) for row in Delivery.objects.order_by("pk")]
+
+
+def in_threads(*functions: Callable[[], Any]) -> list[Any]:
+    """Run functions at the same time, each in a thread of its own; return their results."""
+    barrier = threading.Barrier(len(functions))
+
+    def run(function: Callable[[], Any]) -> Any:
+        try:
+            barrier.wait(10)
+            return function()
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(len(functions)) as pool:
+        return list(pool.map(run, functions, timeout=60))
+
+
+class Statements(CaptureQueriesContext):
+    """Captures statements; begin and end of transactions, and SQLite's write lock, don't count."""
+
+    QUIET = ("BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE", "UPDATE eda_django_relayheart")
+
+    def __init__(self, using: str = "default") -> None:
+        super().__init__(connections[using])
+
+    @property
+    def texts(self) -> list[str]:
+        found = [str(query["sql"]) for query in self.captured_queries]
+        return [sql for sql in found if not sql.startswith(self.QUIET)]

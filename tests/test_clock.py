@@ -1,0 +1,88 @@
+"""The database's clock, by which everything is due (G11)."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.db import connection, transaction
+from django.test.utils import override_settings
+from django.utils import timezone
+
+from eda_django.models import RelayHeartbeat
+from eda_django.models.clock import DatabaseNow, after
+
+
+def beat(at: Any) -> RelayHeartbeat:
+    """Store a time, and return the row as it is read back."""
+    row = RelayHeartbeat(
+        name=f"r{RelayHeartbeat.objects.count()}", pid=1, started_at=at, beat_at=at
+    )
+    row.save(force_insert=True)
+    return RelayHeartbeat.objects.get(pk=row.pk)
+
+
+@pytest.mark.django_db
+def test_time_of_the_database_is_stored_and_read_as_utc() -> None:
+    """G11: also where the session's or Django's time zone is another (here: Berlin)."""
+    off = abs(beat(DatabaseNow()).beat_at - datetime.now(UTC))
+    assert off < timedelta(seconds=10)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("seconds", [-90_000.5, -1, 0.001, 30, 86_400])
+def test_after_is_so_many_seconds_from_now(seconds: float) -> None:
+    row = beat(after(seconds))
+    expected = timezone.now() + timedelta(seconds=seconds)
+    assert abs(row.beat_at - expected) < timedelta(seconds=10)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("seconds", [0.02, 0.25, 1, 60, 3600, 86_400 * 40])
+def test_stored_times_and_the_time_now_compare_in_order(seconds: float) -> None:
+    """SQLite compares texts: with and without microseconds they must still be in order."""
+    beat(after(-seconds))
+    beat(after(seconds))
+    past = RelayHeartbeat.objects.filter(beat_at__lte=DatabaseNow())
+    assert list(past.values_list("name", flat=True)) == ["r0"]
+
+
+@pytest.mark.django_db
+def test_whole_seconds_that_python_stored_compare_in_order() -> None:
+    """Django writes a whole second without a fraction, the database's clock with one."""
+    now = timezone.now().replace(microsecond=0)
+    for offset in (-2, -1, 3, 4):
+        beat(now + timedelta(seconds=offset))
+    past = RelayHeartbeat.objects.filter(beat_at__lte=DatabaseNow())
+    assert set(past.values_list("name", flat=True)) == {"r0", "r1"}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_time_goes_on_inside_a_transaction() -> None:
+    """A transaction that waited for a lock must not reckon by when it began."""
+    with transaction.atomic():
+        first = beat(DatabaseNow()).beat_at
+        deadline = datetime.now(UTC) + timedelta(seconds=10)
+        while beat(DatabaseNow()).beat_at <= first:
+            assert datetime.now(UTC) < deadline
+
+
+@pytest.mark.django_db
+def test_clock_is_utc_whatever_the_session_says() -> None:
+    zone = {
+        "postgresql": "SET TIME ZONE 'Asia/Tokyo'",
+        "mysql": "SET time_zone = '+09:00'",
+        # SQLite has no such setting.
+        "sqlite": "SELECT 1",
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(zone[connection.vendor])
+    try:
+        with override_settings(TIME_ZONE="America/New_York"):
+            off = abs(beat(DatabaseNow()).beat_at - datetime.now(UTC))
+    finally:
+        with connection.cursor() as cursor:
+            if connection.vendor == "postgresql":
+                cursor.execute("SET TIME ZONE 'UTC'")
+            elif connection.vendor == "mysql":
+                cursor.execute("SET time_zone = SYSTEM")
+    assert off < timedelta(seconds=10)

@@ -1,0 +1,34 @@
+"""Heartbeat rows: which relays live."""
+
+import pytest
+
+from eda_django.models import RelayHeartbeat
+from eda_django.models.clock import after
+
+ABOUT = {"hostname": "here", "pid": 7, "version": "1"}
+
+
+@pytest.mark.django_db
+def test_first_beat_tells_about_the_relay_and_later_ones_only_that_it_lives() -> None:
+    RelayHeartbeat.objects.beat("a", **ABOUT)
+    first = RelayHeartbeat.objects.get()
+    assert (first.hostname, first.pid, first.version) == ("here", 7, "1")
+    RelayHeartbeat.objects.beat("a", hostname="there", pid=8, version="2")
+    second = RelayHeartbeat.objects.get()
+    assert (second.hostname, second.started_at) == ("here", first.started_at)
+    assert second.beat_at >= first.beat_at
+
+
+@pytest.mark.django_db
+def test_relay_unheard_of_is_not_alive_and_in_the_end_forgotten() -> None:
+    for name in ("fresh", "late", "gone"):
+        RelayHeartbeat.objects.beat(name, **ABOUT)
+    RelayHeartbeat.objects.filter(name="late").update(beat_at=after(-60))
+    RelayHeartbeat.objects.filter(name="gone").update(beat_at=after(-600))
+    assert [row.name for row in RelayHeartbeat.objects.alive(30)] == ["fresh"]
+    RelayHeartbeat.objects.forget(older_than=300)
+    assert set(RelayHeartbeat.objects.values_list("name", flat=True)) == {"fresh", "late"}
+
+
+def test_heartbeat_is_shown_by_its_name() -> None:
+    assert str(RelayHeartbeat(name="host:1:ab")) == "host:1:ab"
