@@ -7,27 +7,24 @@ from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import UUID
 
-from django.db import DEFAULT_DB_ALIAS, close_old_connections, connections
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, InterfaceError, connections
+from django.db.transaction import TransactionManagementError
 
-from . import conf, payloads, signals
-from .events import types
-from .exceptions import StaleClaim, UndecodablePayload
+from . import conf, signals
+from .exceptions import StaleClaim
 from .execution import Execution
-from .models import Delivery, Status
-from .models import delivery as outcomes
-from .models.locking import writing
+from .models import Delivery, Status, outcomes
+from .models.locking import abandon_statement, noticing_deadlocks, revive, writing
 from .registry import Subscription, registry
+from .verdicts import Verdict, patience
 
 logger = logging.getLogger("eda_django")
 
 # Seconds after which a chunk gives the rest back, so that other jobs of the queue get their turn.
 TIME_SLICE = 15.0
-# Seconds until a delivery that the running code can't start is tried again.
-UNKNOWN_PAUSE = 60.0
 # The lease of a subscriber that has no timeout and holds no row lock to show that it lives.
 NO_TIMEOUT = 86_400.0
 UNKNOWN_SUBSCRIBER = "eda_django.UnknownSubscriber"
-UNDECODABLE = "eda_django.UndecodablePayload"
 
 
 def consume(
@@ -44,9 +41,9 @@ def consume(
     """
     ids = [int(pk) for pk in delivery_ids]
     run = ChunkRun(UUID(token), using=using, timeout=timeout)
-    if not connections[using].in_atomic_block:
-        # A worker may have slept for a day since its connection was last used.
-        close_old_connections()
+    for connection in connections.all(initialized_only=True):
+        # A worker may have slept for a day since they were last used.
+        revive(connection.alias)
     try:
         return run.run(ids)
     finally:
@@ -78,8 +75,10 @@ class ChunkRun:
         started = False
         try:
             while rest and (started or self._has_time()):
-                work = rest.popleft()
-                if started or self._start(work):
+                work = rest[0]
+                started = started or self._start(work)
+                rest.popleft()
+                if started:
                     started = self._attempt(work, rest[0] if rest else None)
         finally:
             # Also when a subscriber ends the process: its neighbours go back untouched.
@@ -91,31 +90,30 @@ class ChunkRun:
 
     def _startable(self, ids: Sequence[int]) -> list[Execution]:
         rows = self.deliveries.held(Status.QUEUED, self.token).filter(pk__in=ids)
-        found = rows.select_related("event").order_by("event_id")
-        return [work for row in found if (work := self._execution(row))]
+        found: list[Execution] = []
+        unknown: list[Delivery] = []
+        for row in rows.select_related("event").order_by("event_id"):
+            if subscription := registry.get(row.subscriber):
+                timeout = subscription.timeout or self.timeout
+                found.append(Execution(row=row, subscription=subscription, timeout=timeout))
+            else:
+                unknown.append(row)
+        if unknown:
+            self._put_aside(unknown)
+        return found
 
-    def _execution(self, row: Delivery) -> Execution | None:
-        """Return what to run, or put the delivery aside for newer code; that burns no attempt."""
-        subscription = registry.get(row.subscriber)
-        if subscription is None:
-            reason = f"no running code knows the subscriber {row.subscriber!r}"
-            return self._put_aside(row, UNKNOWN_SUBSCRIBER, reason)
-        declared = types.get(row.event.type)
-        try:
-            data = payloads.decode(declared, version=row.event.version, tree=row.event.data)
-        except UndecodablePayload as error:
-            return self._put_aside(row, UNDECODABLE, str(error))
-        return Execution(
-            row=row,
-            subscription=subscription,
-            event=row.event.envelope(data, attempt=row.attempts + 1),
-            timeout=subscription.timeout or self.timeout,
+    def _put_aside(self, rows: Sequence[Delivery]) -> None:
+        """Leave deliveries to newer code; that burns no attempt."""
+        reason = f"no running code knows the subscriber {rows[0].subscriber!r}"
+        moved = self.deliveries.put_aside(
+            self.token,
+            [row.pk for row in rows],
+            kind=UNKNOWN_SUBSCRIBER,
+            reason=reason,
+            seconds=min(patience(row.event.time) for row in rows),
         )
-
-    def _put_aside(self, row: Delivery, kind: str, reason: str) -> None:
-        if self.deliveries.put_aside(
-            self.token, [row.pk], kind=kind, reason=reason, seconds=UNKNOWN_PAUSE
-        ):
+        for row in rows if moved else ():
+            row.status = Status.PENDING
             signals.delivery_deferred.send_robust(sender=Delivery, delivery=row, reason=reason)
 
     def _give_back(self, ids: Sequence[int]) -> None:
@@ -145,35 +143,59 @@ class ChunkRun:
         except StaleClaim:
             self._warn_stale(work)
             return False
-        except Exception as error:
-            return self._settle_failure(work, error, following)
-        except BaseException as error:
-            # The process is to end (SystemExit, KeyboardInterrupt): nothing else is started.
+        except (SystemExit, KeyboardInterrupt) as error:
+            # The process is to end: nothing else is started.
             self._settle_failure(work, error, None)
             raise
+        except BaseException as error:
+            # Also asyncio's CancelledError, which is no Exception, and no reason to end.
+            return self._settle_failure(work, error, following)
 
     def _run_atomic(self, work: Execution, following: Execution | None) -> bool:
         """Commit the subscriber's writes, the acknowledgement and the next start together."""
         with writing(self.using):
             if not self.deliveries.lock_running(work.pk, token=self.token):
                 raise StaleClaim
-            work.call()
-            changed = self._settle(work, outcomes.succeeded(), following)
-            if not changed:
+            with noticing_deadlocks(self.using):
+                self._call(work)
+            is_done, is_next_started = self._acknowledge(work, following)
+            if not is_done:
                 raise StaleClaim
         self._note_success(work)
-        return changed == 2
+        return is_next_started
 
     def _run_bare(self, work: Execution, following: Execution | None) -> bool:
-        work.call()
-        changed = self._settle(work, outcomes.succeeded(), following)
-        is_done = changed == 2 or self._holds(Status.SUCCEEDED, work)
+        self._call(work)
+        connection = connections[self.using]
+        if not (connection.in_atomic_block or connection.get_autocommit()):
+            raise TransactionManagementError(
+                f"Subscriber {work.subscription.name!r} left autocommit off, and what it wrote "
+                f"uncommitted. Commit, and turn it on again."
+            )
+        # It may have been idle for as long as the subscriber took.
+        revive(self.using)
+        is_done, is_next_started = self._acknowledge(work, following)
         if is_done:
             self._note_success(work)
         else:
             self._warn_stale(work)
-        # Nothing was locked, so a single row changed may be either.
-        return changed - is_done == 1
+        return is_next_started
+
+    def _call(self, work: Execution) -> None:
+        try:
+            work.call()
+        except BaseException:
+            abandon_statement(self.using)
+            raise
+
+    def _acknowledge(self, work: Execution, following: Execution | None) -> tuple[bool, bool]:
+        """Settle a success; return whether the claim still held, and whether the next started."""
+        changed = self._settle(work, outcomes.succeeded(), following)
+        is_done = changed > 0
+        if following and changed == 1:
+            # Either of them: the row lock may be lost, if the subscriber committed by hand.
+            is_done = self._holds(Status.SUCCEEDED, work)
+        return is_done, changed - is_done == 1
 
     def _settle(self, work: Execution, outcome: dict[str, Any], following: Execution | None) -> int:
         then = following if following and self._has_time() else None
@@ -190,18 +212,29 @@ class ChunkRun:
     ) -> bool:
         """Record how the attempt ended, and start the following with the same statement."""
         verdict = work.judge(error)
-        connection = connections[self.using]
-        if not connection.in_atomic_block:
-            # The failure may have been the connection's own.
-            connection.close_if_unusable_or_obsolete()
+        # The failure may have been the connection's own.
+        revive(self.using)
+        try:
+            changed = self._record(work, verdict, following)
+        except (DatabaseError, InterfaceError):
+            # Undone by a deadlock, or the database has no letters for some of the words.
+            revive(self.using)
+            verdict = verdict.in_ascii()
+            changed = self._record(work, verdict, following)
+        if not changed:
+            return self._after_settled(work, error, following)
+        verdict.announce(work.row)
+        return changed == 2
+
+    def _record(self, work: Execution, verdict: Verdict, following: Execution | None) -> int:
+        """Store the verdict; return the rows changed, none if the delivery isn't running here."""
         with writing(self.using):
             if not self.deliveries.lock_running(work.pk, token=self.token):
-                return self._after_settled(work, error, following)
+                return 0
             changed = self._settle(work, verdict.outcome, following)
             if verdict.failed_attempt:
                 verdict.failed_attempt.save(using=self.using, force_insert=True)
-        verdict.announce(work.row)
-        return changed == 2
+            return changed
 
     def _after_settled(
         self, work: Execution, error: BaseException, following: Execution | None
@@ -219,6 +252,7 @@ class ChunkRun:
 
     def _note_success(self, work: Execution) -> None:
         self.succeeded += 1
+        work.row.status = Status.SUCCEEDED
         signals.delivery_succeeded.send_robust(sender=Delivery, delivery=work.row)
 
     def _warn_stale(self, work: Execution) -> None:

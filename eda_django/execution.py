@@ -9,7 +9,7 @@ from asgiref.sync import async_to_sync
 
 from . import payloads
 from .deadline import time_limit
-from .events import Event, current_event
+from .events import Event, current_event, types
 from .exceptions import SubscriberTimeout
 from .models import Delivery
 from .registry import Subscription
@@ -18,11 +18,10 @@ from .verdicts import Verdict, judge
 
 @dataclass(slots=True, kw_only=True)
 class Execution:
-    """A delivery that can run here, because the code knows its subscriber and its payload."""
+    """A delivery that can run here, because the code knows its subscriber."""
 
     row: Delivery
     subscription: Subscription
-    event: Event[Any]
     # The seconds one attempt may take; None for no limit.
     timeout: float | None
     began_at: float = field(default=0.0)
@@ -37,21 +36,30 @@ class Execution:
         self.began_at = time.monotonic()
 
     def call(self) -> None:
-        """Call the subscriber; what it publishes meanwhile is caused by this event."""
-        token = current_event.set(self.event)
+        """Call the subscriber; what it publishes meanwhile is caused by this event.
+
+        Raises UndecodablePayload if this code can't read the payload. It is read no sooner than
+        now: reading, too, may kill the worker, and then a started attempt tells of it.
+        """
+        event = self.row.event.envelope(self._decode(), attempt=self.row.attempts)
+        token = current_event.set(event)
         try:
             if self.subscription.is_async:
-                async_to_sync(self._await)()
+                async_to_sync(self._await)(event)
             else:
                 with time_limit(self.timeout, self.subscription.name):
-                    self.subscription.subscriber(self.event)
+                    self.subscription.subscriber(event)
         finally:
             current_event.reset(token)
 
-    async def _await(self) -> None:
+    def _decode(self) -> Any:
+        stored = self.row.event
+        return payloads.decode(types.get(stored.type), version=stored.version, tree=stored.data)
+
+    async def _await(self, event: Event[Any]) -> None:
         try:
             async with asyncio.timeout(self.timeout) as limit:
-                await self.subscription.subscriber(self.event)
+                await self.subscription.subscriber(event)
         except TimeoutError as error:
             if not limit.expired():
                 raise

@@ -6,21 +6,31 @@ import random
 import socket
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
-from django.db import DEFAULT_DB_ALIAS, DatabaseError, InterfaceError, connections
+from django.db import (
+    DEFAULT_DB_ALIAS,
+    DatabaseError,
+    InterfaceError,
+    OperationalError,
+    connections,
+)
 
 from . import conf
 from .chunks import Chunk
-from .consumer import UNDECODABLE, UNKNOWN_PAUSE, UNKNOWN_SUBSCRIBER
+from .consumer import UNKNOWN_SUBSCRIBER
 from .dispatch import RqTransport, Transport
 from .exceptions import TransportUnavailable
 from .models import Delivery, OutboxEvent, Outlook, RelayHeartbeat, look
 from .models.locking import writing
+from .recovery import recover_queued, recover_running
 from .registry import Registry, registry
-from .verdicts import Verdict, judge_lost
+from .routing import Router
+from .verdicts import UNDECODABLE
 from .version import __version__
 
 logger = logging.getLogger("eda_django")
@@ -65,12 +75,14 @@ class Relay:
         self.clock = clock
         self.name = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
         self.stopping = threading.Event()
+        self.router = Router(using, subscriptions)
         self.events = OutboxEvent.objects.using(using)
         self.deliveries = Delivery.objects.using(using)
         self.heartbeats = RelayHeartbeat.objects.using(using)
         self._pause = 0.0
         self._next_beat = self._next_pruning = self._next_reconcile = float("-inf")
         self._pruned_to = 0
+        self._has_retried_known = False
 
     # The loop
 
@@ -99,12 +111,18 @@ class Relay:
     def turn(self) -> float:
         """Do what is due and return how many seconds to sleep; an outage is survived here."""
         try:
-            self.keep_house()
+            self.show_life()
             if self._pause:
                 self.transport.check()
             seconds = self.poll()
-        except (DatabaseError, InterfaceError, TransportUnavailable) as error:
-            return self._lose(error)
+            # Last, so that an error in it keeps nothing from being relayed.
+            self.keep_house()
+        except TransportUnavailable as error:
+            return self._lose(
+                error, "relay has lost its transport, it tries again until it is back"
+            )
+        except (OperationalError, InterfaceError) as error:
+            return self._lose(error, self._database_trouble())
         except Exception:
             logger.exception("relay turn failed name=%s", self.name)
             return self._back_off()
@@ -121,69 +139,54 @@ class Relay:
     def relay(self, outlook: Outlook) -> int:
         """Do the work in sight; return how many rows were moved on."""
         moved = 0
-        if outlook.must_reconcile and self.clock() >= self._next_reconcile:
-            # First, because what is recovered here may be pushed below.
-            moved += self.reconcile()
-            self._next_reconcile = self.clock() + (0.0 if moved else SLOW)
         if outlook.must_fan_out:
             moved += self.fan_out()
-        if outlook.must_push or moved:
+        if outlook.must_push:
             moved += self.push_due()
+        if outlook.must_reconcile and self.clock() >= self._next_reconcile:
+            changed = self.reconcile()
+            self._next_reconcile = self.clock() + (0.0 if changed else SLOW)
+            moved += changed
         return moved
 
     # The work
 
     def fan_out(self) -> int:
         """Give every subscription its delivery of new events, push them; return how many events."""
-        known: list[OutboxEvent] = []
-        unknown: list[OutboxEvent] = []
-        with writing(self.using):
-            self.events.release_scheduled(self.batch_size)
-            for event in self.events.lock_fresh(self.batch_size):
-                is_known = self.subscriptions.knows_type(event.type)
-                (known if is_known else unknown).append(event)
-            chunks = self._deliver(known)
-            self.events.mark_relayed([event.pk for event in known])
-            self._put_aside(unknown)
+        count, chunks = self.router.fan_out(self.batch_size)
         self._push(chunks)
-        return len(known) + len(unknown)
+        return count
 
     def push_due(self) -> int:
         """Push what is due again: retries, and what was given back; return how many deliveries."""
+        queues = {s.name: s.queue or conf.get("QUEUE") for s in self.subscriptions}
         with writing(self.using):
             chunks = self.deliveries.claim_due(
-                self.batch_size, size=conf.get("CHUNK_SIZE"), lease=conf.get("LEASE")
+                self.batch_size, size=conf.get("CHUNK_SIZE"), lease=conf.get("LEASE"), queues=queues
             )
         return self._push(chunks)
 
     def reconcile(self) -> int:
         """Find out what became of claims whose lease is over; return how many rows changed."""
-        recovered = self._recover_running()
-        lapsed = self.deliveries.lapsed_queued(self.batch_size)
-        claims = {row.token: row.queue for row in lapsed if row.token}
-        if not claims:
-            return recovered
-        at_work = self.deliveries.running_tokens() & claims.keys()
-        alive = at_work | self.transport.alive(
-            {token: queue for token, queue in claims.items() if token not in at_work}
-        )
-        extended = self.deliveries.extend(alive, lease=conf.get("LEASE"))
-        lost = self.deliveries.requeue(claims.keys() - alive)
-        if lost:
-            logger.info("deliveries were lost on the way and go again count=%s", lost)
-        return recovered + extended + lost
+        recovered = recover_running(self.using, self.subscriptions, limit=self.batch_size)
+        return recovered + recover_queued(self.using, self.transport, limit=self.batch_size)
 
-    def keep_house(self) -> None:
-        """Show that this relay lives, and prune what is old."""
+    def show_life(self) -> None:
+        """Let the heartbeat row tell that this relay lives, whatever else may be away."""
         now = self.clock()
         if now >= self._next_beat:
-            if self._next_beat < 0:
-                self.retry_known()
             self._next_beat = now + HEARTBEAT
             self._beat()
+
+    def keep_house(self) -> None:
+        """Let go what older code had to put aside, and prune what is old."""
+        if not self._has_retried_known:
+            self.retry_known()
+        now = self.clock()
         if now >= self._next_pruning:
-            more = self.prune()
-            self._next_pruning = now if more else now + PRUNING
+            self._next_pruning = now + PRUNING
+            if self.prune():
+                self._next_pruning = now
 
     def prune(self) -> bool:
         """Delete one batch of finished events; return whether to go on at once."""
@@ -199,39 +202,15 @@ class Relay:
 
     def retry_known(self) -> None:
         """Let go at once what older code had to put aside and this code knows."""
-        self.events.retry_known(self.subscriptions.type_names())
-        names = self.subscriptions.names()
+        types, names = self.subscriptions.type_names(), self.subscriptions.names()
+        self._in_batches(lambda: self.events.retry_known(types, limit=self.batch_size))
         for kind in (UNKNOWN_SUBSCRIBER, UNDECODABLE):
-            self.deliveries.retry_known(kind, names)
+            self._in_batches(
+                partial(self.deliveries.retry_known, kind, names, limit=self.batch_size)
+            )
+        self._has_retried_known = True
 
     # The parts of it
-
-    def _deliver(self, events: list[OutboxEvent]) -> list[Chunk]:
-        rows = [
-            Delivery(
-                event_id=event.pk,
-                subscriber=subscription.name,
-                queue=subscription.queue or conf.get("QUEUE"),
-                key=event.key,
-            )
-            for event in events
-            for subscription in self.subscriptions.matching(event.type)
-        ]
-        return self.deliveries.create_queued(
-            rows, size=conf.get("CHUNK_SIZE"), lease=conf.get("LEASE")
-        )
-
-    def _put_aside(self, events: list[OutboxEvent]) -> None:
-        """Keep events of unknown types waiting, out of the way of the others."""
-        for kind in sorted({event.type for event in events}):
-            reason = f"no running code knows the event type {kind!r}"
-            ids = [event.pk for event in events if event.type == kind]
-            self.events.put_aside(ids, error=reason, seconds=UNKNOWN_PAUSE)
-            logger.warning(
-                "events wait: %s; declare it with @event or subscribe to it by name events=%s",
-                reason,
-                len(ids),
-            )
 
     def _push(self, chunks: list[Chunk]) -> int:
         """Hand chunks to the transport; what it does not take goes back, no attempt burns."""
@@ -242,16 +221,18 @@ class Relay:
         except TransportUnavailable:
             # Should any of it have arrived, its jobs find their claims gone and do nothing.
             for chunk in chunks:
-                self.deliveries.release(chunk.token)
+                self.deliveries.release(chunk.token, chunk.delivery_ids)
             raise
         for chunk in chunks:
             if chunk.token in refused:
                 self._refuse(chunk, refused[chunk.token])
-        return sum(len(chunk.delivery_ids) for chunk in chunks if chunk.token not in refused)
+        self._log_refusals(chunks, refused)
+        # What is put aside was moved on, too; what is only given back was not.
+        return sum(len(chunk.delivery_ids) for chunk in chunks if refused.get(chunk.token) != "")
 
     def _refuse(self, chunk: Chunk, reason: str) -> None:
         if not reason:
-            self.deliveries.release(chunk.token)
+            self.deliveries.release(chunk.token, chunk.delivery_ids)
             return
         self.deliveries.put_aside(
             chunk.token,
@@ -260,38 +241,35 @@ class Relay:
             reason=reason,
             seconds=REFUSED_PAUSE,
         )
-        logger.error("can't push deliveries for %s: %s", chunk.subscriber, reason)
 
-    def _recover_running(self) -> int:
-        """Record an attempt as failed whose worker is gone, and free its neighbours."""
-        verdicts: list[tuple[Delivery, Verdict]] = []
-        with writing(self.using):
-            for row in self.deliveries.lock_lapsed_running(self.batch_size):
-                subscription = self.subscriptions.get(row.subscriber)
-                verdict = judge_lost(row, retry=subscription.retry if subscription else None)
-                self.deliveries.settle(
-                    row.pk, verdict.outcome, token=row.token, then=None, lease=0.0
-                )
-                assert verdict.failed_attempt
-                verdict.failed_attempt.save(using=self.using, force_insert=True)
-                verdicts.append((row, verdict))
-            # A worker runs one delivery at a time: with that one lost, the rest of its chunk is.
-            self.deliveries.requeue({row.token for row, _ in verdicts})
-        for row, verdict in verdicts:
-            verdict.announce(row)
-        return len(verdicts)
+    def _log_refusals(self, chunks: list[Chunk], refused: dict[UUID, str]) -> None:
+        """Say it once for each subscriber, however many chunks it is about."""
+        counts: Counter[tuple[str, str]] = Counter()
+        for chunk in chunks:
+            if reason := refused.get(chunk.token):
+                counts[chunk.subscriber, reason] += len(chunk.delivery_ids)
+        for (subscriber, reason), count in counts.items():
+            logger.error("can't push count=%s deliveries for %s: %s", count, subscriber, reason)
+
+    def _in_batches(self, work: Callable[[], int]) -> None:
+        while not self.stopping.is_set():
+            with writing(self.using):
+                if not work():
+                    return
 
     # Outages, beginning and end
 
-    def _lose(self, error: Exception) -> float:
+    def _lose(self, error: Exception, what: str) -> float:
         if not self._pause:
-            logger.error(
-                "relay has lost its %s, it tries again until that is back error=%s: %s",
-                "transport" if isinstance(error, TransportUnavailable) else "database",
-                type(error).__qualname__,
-                str(error).strip() or "no details",
-            )
+            logger.error("%s error=%s: %s", what, type(error).__qualname__, _first_line(error))
         return self._back_off()
+
+    def _database_trouble(self) -> str:
+        connection = connections[self.using]
+        if connection.connection is not None and connection.is_usable():
+            # A deadlock, a lock that was waited for too long: nothing has changed, nobody is away.
+            return "relay turn was undone by the database, it is tried again"
+        return "relay has lost its database, it tries again until it is back"
 
     def _back_off(self) -> float:
         connection = connections[self.using]
@@ -319,3 +297,7 @@ class Relay:
             self.heartbeats.filter(name=self.name).delete()
         except (DatabaseError, InterfaceError) as error:
             logger.warning("relay could not sign off: %s", error)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or ["no details"])[0]

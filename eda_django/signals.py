@@ -1,7 +1,8 @@
 """What others may want to know about, after the fact; and the receivers that log it.
 
-Receivers get `delivery` (a Delivery row), and for failures `error_class` and `error_text`. They
-run after the change is committed, and an error in one of them is logged, never raised.
+Receivers get `delivery` (a Delivery row), and for failures `error`: its `kind`, `text`, `traceback`
+and `fingerprint`, already masked. They run after the change is committed, and an error in one of
+them is logged, never raised.
 """
 
 import logging
@@ -20,9 +21,9 @@ deliveries_released = Signal()
 chunk_finished = Signal()
 
 delivery_succeeded = Signal()
-# `error`: the exception; the delivery is tried again at its due_at.
+# `error`: the Failure; the delivery is tried again at its due_at.
 delivery_failed = Signal()
-# `error`: the exception that burned the last attempt.
+# `error`: the Failure that burned the last attempt.
 delivery_dead = Signal()
 # `reason`: why it was dropped.
 delivery_discarded = Signal()

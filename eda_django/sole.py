@@ -43,7 +43,7 @@ class SoleRelay:
 
 
 def _lock_path(using: str) -> Path | None:
-    connection = connections[using]
+    connection: Any = connections[using]
     if connection.vendor != "sqlite":
         return None
     name = str(connection.settings_dict["NAME"])

@@ -32,7 +32,7 @@ def drain(using: str = DEFAULT_DB_ALIAS) -> list[Delivery]:
     Includes what the subscribers publish meanwhile; what failed waits for its retry. Returns the
     deliveries that were attempted.
     """
-    before = dict(Delivery.objects.using(using).values_list("pk", "attempts"))
+    before = dict(Delivery.objects.using(using).values_list("pk", "started_at"))
     Relay(using=using, transport=InlineTransport()).drain()
     rows = Delivery.objects.using(using).select_related("event").order_by("pk")
-    return [row for row in rows if before.get(row.pk, 0) != row.attempts]
+    return [row for row in rows if before.get(row.pk) != row.started_at]

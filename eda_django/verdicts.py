@@ -3,18 +3,23 @@
 import os
 import socket
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from django.dispatch import Signal
+from django.utils import timezone
 
 from . import failures, signals
-from .exceptions import Discard, RetryLater
-from .failures import Failure
-from .models import Attempt, Delivery
-from .models import delivery as outcomes
+from .exceptions import Discard, RetryLater, UndecodablePayload
+from .failures import Failure, plain
+from .models import Attempt, Delivery, outcomes
 from .models.clock import DatabaseNow, after
 from .retry import Retry
+
+UNDECODABLE = "eda_django.UndecodablePayload"
+# Seconds until what the running code can't deal with is tried again: the least and the most.
+SOON, LATE = 60.0, 3600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +33,20 @@ class Verdict:
 
     def announce(self, delivery: Delivery) -> None:
         """Tell the signal's receivers; to be called when the outcome is committed."""
+        delivery.status = self.outcome["status"]
         self.signal.send_robust(sender=Delivery, delivery=delivery, **self.told)
+
+    def in_ascii(self) -> "Verdict":
+        """Return the same verdict in words that a database of any character set can store."""
+        kept = self.failed_attempt
+        if kept:
+            kept.error_class = plain(kept.error_class)[:255]
+            kept.error_text, kept.traceback = plain(kept.error_text), plain(kept.traceback)
+        outcome = dict(self.outcome)
+        if "error_class" in outcome:
+            outcome["error_class"] = plain(outcome["error_class"])[:255]
+            outcome["error_text"] = plain(outcome["error_text"])
+        return replace(self, outcome=outcome)
 
 
 def judge(
@@ -42,22 +60,41 @@ def judge(
     """Decide after an exception; `delivery.attempts` counts this attempt, which took `seconds`."""
     failure = failures.describe(error, secrets=secrets)
     if isinstance(error, Discard):
-        reason = failure.text or "discarded by the subscriber"
-        told = {"reason": reason}
+        failure = replace(failure, text=failure.text or "discarded by the subscriber")
         return Verdict(
-            outcome=outcomes.discarded(reason), signal=signals.delivery_discarded, told=told
+            outcome=outcomes.discarded(failure),
+            signal=signals.delivery_discarded,
+            told={"reason": failure.text},
         )
     if isinstance(error, RetryLater):
-        outcome = outcomes.deferred(failure.text, seconds=error.seconds, attempts=delivery.attempts)
-        return Verdict(
-            outcome=outcome, signal=signals.delivery_deferred, told={"reason": failure.text}
-        )
+        return _deferred(delivery, failure, seconds=error.seconds)
+    if isinstance(error, UndecodablePayload):
+        failure = replace(failure, kind=UNDECODABLE)
+        return _deferred(delivery, failure, seconds=patience(delivery.event.time))
     return _failed(delivery, failure, retry=retry, seconds=seconds, isolated=delivery.isolated)
 
 
 def judge_lost(delivery: Delivery, *, retry: Retry | None) -> Verdict:
     """Decide after a worker vanished; without a known retry policy a delivery never dies."""
     return _failed(delivery, failures.lost_worker(), retry=retry, seconds=None, isolated=True)
+
+
+def patience(since: datetime) -> float:
+    """Return the seconds to wait for newer code: as long again as was waited already.
+
+    What nobody knows any more must not go round every minute for ever. Clocks may differ here:
+    nothing but the length of a pause depends on it.
+    """
+    age = (timezone.now() - since).total_seconds()
+    return min(max(age, SOON), LATE)
+
+
+def _deferred(delivery: Delivery, failure: Failure, *, seconds: float) -> Verdict:
+    return Verdict(
+        outcome=outcomes.deferred(failure, seconds=seconds, attempts=delivery.attempts),
+        signal=signals.delivery_deferred,
+        told={"reason": failure.text},
+    )
 
 
 def _failed(

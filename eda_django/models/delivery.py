@@ -1,6 +1,6 @@
 """Deliveries: one event for one subscriber, and every change of their state."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -9,34 +9,13 @@ from django.db.models import Case, F, Q, Value, When
 
 from .. import chunks
 from ..chunks import Chunk
-from ..failures import Failure, storable
+from ..failures import storable
+from . import outcomes
 from .clock import DatabaseNow, after
 from .indexes import HotIndex
 from .locking import skip_locked
-
-MAX_REASON = 2_000
-
-
-class Status(models.TextChoices):
-    """The life of a delivery."""
-
-    # Ordered, and not the head of its key.
-    WAITING = "waiting"
-    # To be pushed when due_at has come.
-    PENDING = "pending"
-    # In Redis, or on the way there, under a lease.
-    QUEUED = "queued"
-    # Its subscriber was started; in atomic mode its row is locked as long as that runs.
-    RUNNING = "running"
-    SUCCEEDED = "succeeded"
-    # Out of attempts; kept until an operator acts.
-    DEAD = "dead"
-    # Dropped, by an operator or by the subscriber.
-    DISCARDED = "discarded"
-
-
-FINISHED = (Status.SUCCEEDED, Status.DISCARDED)
-CLAIMED = (Status.QUEUED, Status.RUNNING)
+from .outcomes import MAX_REASON
+from .status import CLAIMED, FINISHED, Status
 
 
 class DeliveryQuerySet(models.QuerySet["Delivery"]):
@@ -70,23 +49,32 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         self._find_ids(made)
         return _as_chunks(made)
 
-    def claim_due(self, limit: int, *, size: int, lease: float) -> list[Chunk]:
-        """Claim up to `limit` due deliveries under new tokens; inside a transaction."""
+    def claim_due(
+        self, limit: int, *, size: int, lease: float, queues: Mapping[str, str]
+    ) -> list[Chunk]:
+        """Claim up to `limit` due deliveries under new tokens; inside a transaction.
+
+        `queues` tells where the running code has its subscribers: one may have moved since.
+        """
         columns = ("id", "subscriber", "queue", "isolated")
         rows = list(skip_locked(self.due().only(*columns), self.model)[:limit])
+        for row in rows:
+            row.queue = queues.get(row.subscriber, row.queue)
         for token, part in chunks.cut(rows, size=size):
             for row in part:
                 row.token = token
             self.filter(pk__in=[row.pk for row in part], status=Status.PENDING).update(
-                status=Status.QUEUED, token=token, due_at=None, lease_until=after(lease)
+                status=Status.QUEUED,
+                token=token,
+                queue=part[0].queue,
+                due_at=None,
+                lease_until=after(lease),
             )
         return _as_chunks(rows)
 
-    def release(self, token: UUID, ids: Sequence[int] | None = None) -> int:
+    def release(self, token: UUID, ids: Sequence[int]) -> int:
         """Give back what was claimed and not started: due at once, no attempt is burned."""
-        rows = self.held(Status.QUEUED, token)
-        rows = rows if ids is None else rows.filter(pk__in=ids)
-        return rows.update(**_pending(0))
+        return self.held(Status.QUEUED, token).filter(pk__in=ids).update(**outcomes.pending(0))
 
     def put_aside(
         self, token: UUID, ids: Sequence[int], *, kind: str, reason: str, seconds: float
@@ -95,14 +83,26 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         return (
             self.held(Status.QUEUED, token)
             .filter(pk__in=ids)
-            .update(**_pending(seconds), error_class=kind, error_text=storable(reason, MAX_REASON))
+            .update(
+                **outcomes.pending(seconds),
+                error_class=kind,
+                error_text=storable(reason, MAX_REASON),
+            )
         )
 
-    def retry_known(self, kind: str, subscribers: Iterable[str]) -> int:
-        """Make due at once what was put aside for this kind of reason, for these subscribers."""
-        return self.filter(
-            status=Status.PENDING, error_class=kind, subscriber__in=list(subscribers)
-        ).update(due_at=DatabaseNow())
+    def retry_known(self, kind: str, subscribers: Iterable[str], *, limit: int) -> int:
+        """Make due at once up to `limit` that were put aside for this kind of reason.
+
+        Those of these subscribers; inside a transaction.
+        """
+        rows = self.filter(
+            status=Status.PENDING,
+            error_class=kind,
+            subscriber__in=list(subscribers),
+            due_at__gt=DatabaseNow(),
+        )
+        ids = [row.pk for row in skip_locked(rows.only("id"), self.model)[:limit]]
+        return self.filter(pk__in=ids).update(due_at=DatabaseNow()) if ids else 0
 
     def lapsed_queued(self, limit: int) -> list["Delivery"]:
         """Claims whose lease is over and that no worker has started, as far as can be seen."""
@@ -122,21 +122,33 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         tokens = self.filter(status=Status.RUNNING).values_list("token", flat=True)
         return {token for token in tokens if token}
 
-    def extend(self, tokens: Iterable[UUID], *, lease: float) -> int:
-        """Renew the leases of claims that are still on their way."""
-        return self.filter(
-            status=Status.QUEUED, token__in=list(tokens), lease_until__lte=DatabaseNow()
-        ).update(lease_until=after(lease))
+    def queued_under(self, tokens: Iterable[UUID]) -> list["Delivery"]:
+        """What of these claims no worker has started."""
+        rows = self.filter(status=Status.QUEUED, token__in=list(tokens))
+        return list(rows.only("id", "token"))
 
-    def requeue(self, tokens: Iterable[UUID]) -> int:
+    def extend(self, rows: Sequence["Delivery"], *, lease: float) -> int:
+        """Renew the leases of claims that are still on their way."""
+        return self._still_queued(rows).update(lease_until=after(lease))
+
+    def requeue(self, rows: Sequence["Delivery"]) -> int:
         """Take back claims that were lost on the way; no attempt is burned."""
-        return self.filter(status=Status.QUEUED, token__in=list(tokens)).update(**_pending(0))
+        return self._still_queued(rows).update(**outcomes.pending(0))
+
+    def _still_queued(self, rows: Sequence["Delivery"]) -> "DeliveryQuerySet":
+        # By primary key: no index knows the tokens, so that every row in the queues would be
+        # read, and on InnoDB waited for, to find a few.
+        return self.filter(
+            pk__in=[row.pk for row in rows],
+            status=Status.QUEUED,
+            token__in={row.token for row in rows},
+        )
 
     # The consumer's verbs
 
     def start(self, pk: int, *, token: UUID, lease: float) -> bool:
         """Count an attempt and mark the delivery as running; False if it isn't ours any more."""
-        return bool(self.held(Status.QUEUED, token).filter(pk=pk).update(**_started(lease)))
+        return bool(self.held(Status.QUEUED, token).filter(pk=pk).update(**outcomes.started(lease)))
 
     def lock_running(self, pk: int, *, token: UUID) -> bool:
         """Lock the row for as long as the transaction lasts; False if it isn't ours any more."""
@@ -154,7 +166,7 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         done = Q(pk=pk, status=Status.RUNNING, token=token)
         if then is None:
             return self.filter(done).update(**outcome)
-        start = _started(lease)
+        start = outcomes.started(lease)
         # Only the primary key in the conditions: MySQL assigns from left to right, and would
         # read the new status in the second assignment.
         changes = {
@@ -163,10 +175,13 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
             )
             for name, f in self._columns({*outcome, *start})
         }
-        return self.filter(done | Q(pk=then, status=Status.QUEUED, token=token)).update(**changes)
+        # The keys once more, because MySQL would not find them in an OR, and lock what it reads.
+        rows = self.filter(done | Q(pk=then, status=Status.QUEUED, token=token), pk__in=(pk, then))
+        return rows.update(**changes)
 
     def _columns(self, names: Iterable[str]) -> "list[tuple[str, models.Field[Any, Any]]]":
-        return [(name, self.model._meta.get_field(name)) for name in sorted(names)]
+        fields = {field.name: field for field in self.model._meta.concrete_fields}
+        return [(name, fields[name]) for name in sorted(names)]
 
     def _find_ids(self, rows: list["Delivery"]) -> None:
         # MySQL (not MariaDB) does not return the ids of what it inserts.
@@ -214,6 +229,16 @@ class Delivery(models.Model):
             models.UniqueConstraint(
                 fields=["event", "subscriber"], name="eda_delivery_event_subscriber"
             ),
+            # Without these a row would wait for ever, seen by nobody.
+            models.CheckConstraint(
+                condition=~Q(status=Status.PENDING) | Q(due_at__isnull=False),
+                name="eda_delivery_pending_is_due",
+            ),
+            models.CheckConstraint(
+                condition=~Q(status__in=CLAIMED)
+                | Q(lease_until__isnull=False, token__isnull=False),
+                name="eda_delivery_claim_ends",
+            ),
         ]
         indexes = [
             HotIndex(
@@ -234,62 +259,15 @@ class Delivery(models.Model):
         return f"{self.subscriber} {self.pk}"
 
     @property
+    def claim(self) -> UUID:
+        """The token of the claim that the delivery is under."""
+        assert self.token is not None
+        return self.token
+
+    @property
     def job_id(self) -> str:
         """The RQ job that carries, or last carried, this delivery; empty if none does."""
         return chunks.job_id(self.token) if self.token else ""
-
-
-def succeeded() -> dict[str, Any]:
-    return _ended(Status.SUCCEEDED)
-
-
-def discarded(reason: str) -> dict[str, Any]:
-    return _ended(Status.DISCARDED) | {"error_text": storable(reason, MAX_REASON)}
-
-
-def dead(failure: Failure) -> dict[str, Any]:
-    return _ended(Status.DEAD) | _error(failure)
-
-
-def failed(failure: Failure, *, seconds: float, isolated: bool) -> dict[str, Any]:
-    return _pending(seconds) | _error(failure) | {"isolated": isolated}
-
-
-def deferred(reason: str, *, seconds: float, attempts: int) -> dict[str, Any]:
-    """A return to the queue that gives the attempt back."""
-    text = storable(reason, MAX_REASON)
-    return _pending(seconds) | {"attempts": attempts - 1, "error_text": text}
-
-
-def _ended(status: Status) -> dict[str, Any]:
-    # The token stays: a second copy of the job can then tell that its delivery is settled.
-    return {"status": status, "finished_at": DatabaseNow(), "lease_until": None}
-
-
-def _pending(seconds: float) -> dict[str, Any]:
-    return {
-        "status": Status.PENDING,
-        "due_at": after(seconds),
-        "lease_until": None,
-        "token": None,
-    }
-
-
-def _started(lease: float) -> dict[str, Any]:
-    return {
-        "status": Status.RUNNING,
-        "attempts": F("attempts") + 1,
-        "started_at": DatabaseNow(),
-        "lease_until": after(lease),
-    }
-
-
-def _error(failure: Failure) -> dict[str, Any]:
-    return {
-        "error_class": failure.kind,
-        "error_text": storable(failure.text, MAX_REASON),
-        "fingerprint": failure.fingerprint,
-    }
 
 
 def _value(values: dict[str, Any], name: str) -> Any:
@@ -302,8 +280,7 @@ def _value(values: dict[str, Any], name: str) -> Any:
 def _as_chunks(rows: Iterable["Delivery"]) -> list[Chunk]:
     made: dict[UUID, list[Delivery]] = {}
     for row in rows:
-        assert row.token is not None
-        made.setdefault(row.token, []).append(row)
+        made.setdefault(row.claim, []).append(row)
     return [
         Chunk(
             token=token,

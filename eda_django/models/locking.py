@@ -1,11 +1,16 @@
 """Row locks, where the database has them, and the one write lock where it has not."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
-from django.db import connections, transaction
+from django.db import OperationalError, connections, transaction
 from django.db.models import Model, QuerySet
+
+# InnoDB's errors that end the whole transaction: a deadlock, and MariaDB's "record has changed".
+ENDS_TRANSACTION = (1213, 1020)
+# libpq's PQTRANS_ACTIVE: a statement is under way.
+ACTIVE = 1
 
 
 @contextmanager
@@ -26,3 +31,53 @@ def skip_locked(rows: QuerySet[Any], model: type[Model]) -> QuerySet[Any]:
     """Lock the rows that nobody else holds, and leave the others out."""
     features = connections[rows.db].features
     return rows.select_for_update(skip_locked=features.has_select_for_update_skip_locked)
+
+
+@contextmanager
+def noticing_deadlocks(using: str) -> Iterator[None]:
+    """Fail the transaction if the body swallows a deadlock.
+
+    InnoDB answers one by rolling back the whole transaction, not the statement, and Django does
+    not know: what comes after would be committed without what came before.
+    """
+    connection = connections[using]
+    if connection.vendor != "mysql":
+        yield
+        return
+    with connection.execute_wrapper(_watch):
+        yield
+
+
+def _watch(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
+    try:
+        return execute(sql, params, many, context)
+    except OperationalError as error:
+        if error.args and error.args[0] in ENDS_TRANSACTION:
+            context["connection"].needs_rollback = True
+        raise
+
+
+def abandon_statement(using: str) -> None:
+    """Have PostgreSQL end a statement that an exception left in the middle.
+
+    Otherwise the server goes on with it, holding the transaction's locks, after the client is gone.
+    """
+    connection = connections[using]
+    raw = connection.connection
+    if connection.vendor == "postgresql" and raw and raw.info.transaction_status == ACTIVE:
+        with suppress(Exception):
+            raw.cancel()
+
+
+def revive(using: str) -> None:
+    """Drop a connection that is dead or was left in a transaction, before anything depends on it.
+
+    Not one that is only older than CONN_MAX_AGE, which is for requests: by default every chunk
+    would open a connection.
+    """
+    connection = connections[using]
+    if connection.in_atomic_block or connection.connection is None:
+        return
+    is_clean = connection.get_autocommit() == connection.settings_dict["AUTOCOMMIT"]
+    if not (is_clean and connection.is_usable()):
+        connection.close()

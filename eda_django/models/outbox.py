@@ -12,6 +12,7 @@ from ..failures import storable
 from .clock import DatabaseNow, after
 from .indexes import HotIndex
 from .locking import skip_locked
+from .status import FINISHED
 
 MAX_ERROR = 2_000
 
@@ -54,13 +55,18 @@ class OutboxQuerySet(models.QuerySet["OutboxEvent"]):
                 available_at=after(seconds), error=storable(error, MAX_ERROR)
             )
 
-    def retry_known(self, types: Iterable[str]) -> int:
-        """Let events that were set aside go at once, because this code knows their types."""
-        return self.set_aside().filter(type__in=list(types)).update(available_at=None, error="")
+    def retry_known(self, types: Iterable[str], *, limit: int) -> int:
+        """Let up to `limit` events that were set aside go, because this code knows their types.
+
+        Inside a transaction.
+        """
+        rows = self.set_aside().filter(type__in=list(types))
+        ids = [row.pk for row in skip_locked(rows.only("id"), self.model)[:limit]]
+        return self.filter(pk__in=ids).update(available_at=None, error="") if ids else 0
 
     def finished_before(self, seconds: float) -> "OutboxQuerySet":
         """Events relayed longer ago, of which no delivery is unfinished or dead."""
-        from .delivery import FINISHED, Delivery
+        from .delivery import Delivery
 
         open_deliveries = Delivery.objects.using(self.db).filter(event_id=OuterRef("pk"))
         return self.filter(

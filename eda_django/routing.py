@@ -1,0 +1,99 @@
+"""Fanning out: from new events to a delivery for each subscription."""
+
+import logging
+
+from django.db import DatabaseError, DataError, IntegrityError, transaction
+
+from . import conf
+from .chunks import Chunk
+from .models import Delivery, OutboxEvent
+from .models.locking import writing
+from .registry import Registry
+from .verdicts import patience
+
+logger = logging.getLogger("eda_django")
+
+# Seconds until an event whose deliveries the database refuses is tried again.
+UNROUTABLE_PAUSE = 60.0
+
+
+class Router:
+    """Decides who gets an event; what it can't decide is put aside, never in the way of others."""
+
+    def __init__(self, using: str, subscriptions: Registry) -> None:
+        self.using = using
+        self.subscriptions = subscriptions
+        self.events = OutboxEvent.objects.using(using)
+        self.deliveries = Delivery.objects.using(using)
+
+    def fan_out(self, limit: int) -> tuple[int, list[Chunk]]:
+        """Fan out up to `limit` events; return how many, and what is to be pushed."""
+        try:
+            with writing(self.using):
+                self.events.release_scheduled(limit)
+                events = self.events.lock_fresh(limit)
+                return len(events), self._route(events)
+        except (DataError, IntegrityError):
+            return self._fan_out_singly(limit)
+
+    def _fan_out_singly(self, limit: int) -> tuple[int, list[Chunk]]:
+        """Find out which event the database refuses, so that it does not stop the others."""
+        count, chunks = 0, list[Chunk]()
+        while count < limit:
+            with writing(self.using):
+                events = self.events.lock_fresh(1)
+                if not events:
+                    break
+                try:
+                    with transaction.atomic(using=self.using):
+                        chunks += self._route(events)
+                except (DataError, IntegrityError) as error:
+                    self._refuse(events[0], error)
+            count += 1
+        return count, chunks
+
+    def _route(self, events: list[OutboxEvent]) -> list[Chunk]:
+        known: list[OutboxEvent] = []
+        unknown: list[OutboxEvent] = []
+        for event in events:
+            (known if self.subscriptions.knows_type(event.type) else unknown).append(event)
+        chunks = self._deliver(known)
+        self.events.mark_relayed([event.pk for event in known])
+        self._put_aside(unknown)
+        return chunks
+
+    def _deliver(self, events: list[OutboxEvent]) -> list[Chunk]:
+        rows = [
+            Delivery(
+                event_id=event.pk,
+                subscriber=subscription.name,
+                queue=subscription.queue or conf.get("QUEUE"),
+                key=event.key,
+            )
+            for event in events
+            for subscription in self.subscriptions.matching(event.type)
+        ]
+        return self.deliveries.create_queued(
+            rows, size=conf.get("CHUNK_SIZE"), lease=conf.get("LEASE")
+        )
+
+    def _put_aside(self, events: list[OutboxEvent]) -> None:
+        """Keep events of unknown types waiting, out of the way of the others."""
+        for kind in sorted({event.type for event in events}):
+            reason = f"no running code knows the event type {kind!r}"
+            same = [event for event in events if event.type == kind]
+            ids = [event.pk for event in same]
+            pause = min(patience(event.time) for event in same)
+            self.events.put_aside(ids, error=reason, seconds=pause)
+            logger.warning(
+                "events wait: %s; declare it with @event or subscribe to it by name events=%s",
+                reason,
+                len(ids),
+            )
+
+    def _refuse(self, event: OutboxEvent, error: DatabaseError) -> None:
+        # The first line: the second of PostgreSQL's shows the whole row.
+        complaint = (str(error).strip().splitlines() or ["no details"])[0]
+        reason = f"the database refuses its deliveries: {complaint}"
+        self.events.put_aside([event.pk], error=reason, seconds=UNROUTABLE_PAUSE)
+        logger.error("event was set aside id=%s type=%s: %s", event.pk, event.type, reason)
