@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from typing import Any
 
 from eda_django import Discard, Event, Retry, RetryLater, subscribes
 from eda_django.events import types
@@ -45,7 +46,7 @@ def behave(event: Event[Noted]) -> None:
     BEHAVIOURS[word](argument, event)
 
 
-def record(subscriber: str, event: Event[object], *, note: str = "") -> None:
+def record(subscriber: str, event: Event[Any], *, note: str = "") -> None:
     Effect.objects.create(
         subscriber=subscriber, event_id=event.id, attempt=event.attempt, note=note
     )
@@ -70,7 +71,10 @@ def _later(argument: str, event: Event[Noted]) -> None:
 
 
 def _sleep(argument: str, event: Event[Noted]) -> None:
-    time.sleep(float(argument))
+    """Sleep so many seconds; "60:1" only at the first attempt."""
+    seconds, _, attempts = argument.partition(":")
+    if event.attempt <= int(attempts or 10**6):
+        time.sleep(float(seconds))
 
 
 BEHAVIOURS = {

@@ -1,0 +1,87 @@
+"""Workers that are killed: nothing is lost, everything is counted, neighbours are unharmed."""
+
+import os
+import signal
+
+import pytest
+
+from eda_django.models import Attempt, Delivery, Status
+from tests.integration import ordering
+from tests.integration.ordering import place_notes
+from tests.integration.processes import Process, Processes, descendants, eventually
+from tests.testapp.models import Effect
+
+pytestmark = pytest.mark.processes
+
+# Short, so that the relay soon asks what became of a claim.
+LEASE = "0.5"
+
+
+def running() -> bool:
+    return Delivery.objects.filter(status=Status.RUNNING).exists()
+
+
+def relay(processes: Processes) -> Process:
+    return processes.relay(EDA_TEST_LEASE=LEASE)
+
+
+def test_delivery_whose_work_horse_is_killed_starts_again(processes: Processes) -> None:
+    """G2, G4: the attempt counts, though its worker could not say so any more."""
+    relay(processes)
+    worker = processes.worker("default", kind="rq.Worker", EDA_TEST_LEASE=LEASE)
+    place_notes("sleep:60:1")
+    eventually(running)
+    (horse,) = eventually(lambda: descendants(worker.pid))
+    os.kill(horse, signal.SIGKILL)
+    eventually(lambda: ordering.settled(1))
+    (delivery,) = Delivery.objects.all()
+    assert (delivery.status, delivery.attempts) == (Status.SUCCEEDED, 2)
+    assert list(Attempt.objects.values_list("number", "error_class")) == [
+        (1, "eda_django.WorkerLost")
+    ]
+    assert worker.is_running
+    assert list(Effect.objects.values_list("attempt", flat=True)) == [2]
+
+
+def test_delivery_whose_whole_worker_is_killed_starts_again(processes: Processes) -> None:
+    """G2: another worker takes it over after the lease."""
+    relay(processes)
+    first = processes.worker("default", EDA_TEST_LEASE=LEASE)
+    place_notes("sleep:60:1")
+    eventually(running)
+    first.kill()
+    processes.worker("default", EDA_TEST_LEASE=LEASE)
+    eventually(lambda: ordering.settled(1))
+    (delivery,) = Delivery.objects.all()
+    assert (delivery.status, delivery.attempts) == (Status.SUCCEEDED, 2)
+    assert Effect.objects.count() == 1
+
+
+def test_delivery_that_kills_its_workers_ends_as_a_dead_letter(processes: Processes) -> None:
+    """G4: after its last attempt; its neighbours in the chunk lose none of theirs."""
+    place_notes(*["", "", "kill", "", "", ""] * 4)
+    relay(processes)
+    for _ in range(2):
+        processes.worker("default", kind="rq.Worker", EDA_TEST_LEASE=LEASE)
+    eventually(lambda: ordering.settled(24))
+    assert ordering.statuses() == {Status.SUCCEEDED: 20, Status.DEAD: 4}
+    dead = Delivery.objects.filter(status=Status.DEAD)
+    assert set(dead.values_list("attempts", "isolated", "error_class")) == {
+        (3, True, "eda_django.WorkerLost")
+    }
+    well = Delivery.objects.filter(status=Status.SUCCEEDED)
+    assert set(well.values_list("attempts", "isolated")) == {(1, False)}
+    assert Attempt.objects.count() == 12
+    assert Effect.objects.count() == 20
+
+
+def test_slow_subscriber_is_not_started_twice(processes: Processes) -> None:
+    """G3: it outlasts its lease several times over, and its row's lock says that it lives."""
+    place_notes("sleep:3")
+    for _ in range(2):
+        processes.worker("default", EDA_TEST_LEASE=LEASE)
+    relay(processes)
+    eventually(lambda: ordering.settled(1))
+    (delivery,) = Delivery.objects.all()
+    assert (delivery.status, delivery.attempts) == (Status.SUCCEEDED, 1)
+    assert Effect.objects.count() == 1
