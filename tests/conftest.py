@@ -32,7 +32,7 @@ def redis_server(run_folder: None) -> Iterator[RedisServer]:
 
 
 @pytest.fixture
-def redis_client(redis_server: RedisServer) -> Iterator["redis.Redis[bytes]"]:
+def redis_client(redis_server: RedisServer) -> Iterator[redis.Redis]:
     """Return a connection to the suite's Redis, emptied before the test."""
     with redis.Redis.from_url(redis_server.url) as client:
         dispatch.doorbell.flush(1.0)
