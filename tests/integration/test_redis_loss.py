@@ -1,0 +1,134 @@
+"""Redis is disposable: emptied, killed, away for a while, or never emptied by a worker."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from eda_django import dispatch
+from eda_django.models import Delivery, Status
+from example_project.demo.redis_server import RedisServer
+from tests.integration import ordering
+from tests.integration.ordering import SUBSCRIBERS, place_notes, place_orders
+from tests.integration.processes import Process, Processes, eventually
+from tests.integration.servers import queue_at
+
+pytestmark = pytest.mark.processes
+
+# Short, so that the relay soon asks what became of a claim.
+LEASE = "0.5"
+
+
+class Site:
+    """A relay and workers around a Redis of their own, which may be killed."""
+
+    def __init__(self, processes: Processes, server: RedisServer) -> None:
+        self._processes = processes
+        self.server = server
+        self._environment = {"EDA_TEST_REDIS_PORT": str(server.port), "EDA_TEST_LEASE": LEASE}
+
+    def relay(self) -> Process:
+        process = self._processes.relay(**self._environment)
+        process.says("relay started")
+        return process
+
+    def worker(self, *queues: str, kind: str = "rq.SimpleWorker") -> Process:
+        return self._processes.worker(*queues, kind=kind, **self._environment)
+
+    @property
+    def redis(self) -> Any:
+        return redis.Redis.from_url(self.server.url)
+
+    def jobs(self, queue: str = "default") -> int:
+        return int(self.redis.llen(f"rq:queue:{queue}"))
+
+
+@pytest.fixture
+def site(processes: Processes, tmp_path: Path, settings: Any) -> Iterator[Site]:
+    with RedisServer(tmp_path / "redis") as server:
+        settings.RQ_QUEUES = {name: queue_at(server.port) for name in settings.RQ_QUEUES}
+        yield Site(processes, server)
+        processes.end()
+        dispatch.doorbell.flush(1.0)
+
+
+def test_flushall_with_queued_deliveries_loses_none(site: Site) -> None:
+    """G2: and what was only lost on the way costs no attempt."""
+    site.relay()
+    placed = place_orders(30)
+    total = len(placed) * len(SUBSCRIBERS)
+    eventually(lambda: ordering.count(Status.QUEUED) == total and site.jobs("slow"))
+    site.redis.flushall()
+    site.worker("fast", "slow")
+    eventually(lambda: ordering.settled(total))
+    assert ordering.effects() == ordering.expected_notes(placed)
+    others = Delivery.objects.exclude(subscriber="testapp.bill")
+    assert set(others.values_list("status", "attempts")) == {(Status.SUCCEEDED, 1)}
+
+
+def test_flushall_while_subscribers_run_doubles_none(site: Site) -> None:
+    """G2, G3."""
+    site.relay()
+    for _ in range(2):
+        site.worker("fast", "slow")
+    placed = place_orders(60)
+    total = len(placed) * len(SUBSCRIBERS)
+    for share in (10, 40, 80):
+        eventually(lambda share=share: ordering.count(Status.SUCCEEDED) >= share)
+        site.redis.flushall()
+    eventually(lambda: ordering.settled(total))
+    assert ordering.statuses() == {Status.SUCCEEDED: total}
+    assert ordering.effects() == ordering.expected_notes(placed)
+
+
+def test_relay_outlives_a_redis_that_is_killed_and_comes_back(site: Site) -> None:
+    """G2: with one clear line when it goes, and one when it is back."""
+    relay = site.relay()
+    place_notes("")
+    eventually(lambda: ordering.count(Status.QUEUED) == 1)
+    site.server.kill()
+    place_notes("", "")
+    relay.says("relay has lost its transport")
+    # It keeps trying, and nothing of it stays claimed or burns an attempt.
+    eventually(lambda: ordering.count(Status.PENDING) >= 2)
+    site.server.start()
+    relay.says("relay works again")
+    site.worker("default")
+    eventually(lambda: ordering.settled(3))
+    assert set(Delivery.objects.values_list("status", "attempts")) == {(Status.SUCCEEDED, 1)}
+    assert relay.log.count("relay has lost its transport") == 1
+    assert "Traceback" not in relay.log
+    assert relay.stop() == 0
+
+
+def test_queue_without_a_worker_gets_no_second_copy_of_a_job(site: Site) -> None:
+    """G7: over several leases, each of which the relay asks about and renews."""
+    site.relay()
+    place_notes(*[""] * 10)
+    eventually(lambda: ordering.count(Status.QUEUED) == 10 and site.jobs())
+    jobs, tokens = site.jobs(), set(Delivery.objects.values_list("token", flat=True))
+    for _ in range(4):
+        leases = dict(Delivery.objects.values_list("pk", "lease_until"))
+        eventually(
+            lambda leases=leases: all(
+                until > leases[pk]
+                for pk, until in Delivery.objects.values_list("pk", "lease_until")
+            )
+        )
+    assert site.jobs() == jobs
+    assert set(Delivery.objects.values_list("token", flat=True)) == tokens
+    site.worker("default")
+    eventually(lambda: ordering.settled(10))
+    assert set(Delivery.objects.values_list("status", "attempts")) == {(Status.SUCCEEDED, 1)}
+
+
+def test_queue_slower_than_the_lease_runs_everything_once(site: Site) -> None:
+    """G7: a wait longer than the lease must not take deliveries back for ever."""
+    site.relay()
+    place_notes(*["sleep:0.3"] * 8)
+    site.worker("default")
+    eventually(lambda: ordering.settled(8))
+    assert set(Delivery.objects.values_list("status", "attempts")) == {(Status.SUCCEEDED, 1)}
+    assert ordering.effects().total() == 8
