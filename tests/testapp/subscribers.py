@@ -4,7 +4,6 @@ import os
 import signal
 import time
 from typing import Any
-from typing import Any
 
 from eda_django import Discard, Event, Retry, RetryLater, subscribes
 from eda_django.events import types
