@@ -323,6 +323,18 @@ def test_the_tally_counts_what_came_after_an_event(opening: Opening) -> None:
     assert tally(since).dead == counts.delivered
 
 
+def test_the_tally_sees_events_and_deliveries_in_the_same_moment(
+    opening: Opening, django_assert_num_queries: Any
+) -> None:
+    """A second statement would miss what a delivery that succeeds in between has published."""
+    with django_assert_num_queries(2) as queries:
+        tally(0)
+    first, second = (query["sql"] for query in queries.captured_queries)
+    assert "eda_django_outboxevent" in first
+    assert "eda_django_delivery" in first
+    assert "eda_django_attempt" in second
+
+
 def test_an_outage_lasts_from_two_fifths_to_three(tmp_path: Path) -> None:
     panel, clock = Switches(tmp_path), iter([10.0, 14.5])
     outage = Outage("payments", switches=panel, customers=10, clock=lambda: next(clock))

@@ -25,6 +25,8 @@ from .supervisor import Supervisor
 PATIENCE = 60.0
 # Forks no process for each job, which would take longer than these jobs do.
 WORKER = "rq.SimpleWorker"
+# Seconds after which a worker that says nothing counts as down; RQ's own would be 7 minutes.
+WORKER_TTL = "16"
 # How many customers the stock is meant for; more of them find more.
 CUSTOMERS = 200
 
@@ -70,7 +72,8 @@ class Shop:
         self._add("web", "runserver", "--noreload", "--insecure", f"{HOST}:{port}")
         self._add("relay", "relay")
         for service in SERVICES:
-            self._add(service.name, "rqworker", service.name, "--worker-class", WORKER)
+            options = ("--worker-class", WORKER, "--worker-ttl", WORKER_TTL)
+            self._add(service.name, "rqworker", service.name, *options)
         deadline = time.monotonic() + PATIENCE
         while not self._answers():
             if time.monotonic() > deadline:

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from django.db.models import Count, Max
+from django.db.models import Count, Max, Q
 
-from eda_django.models import Attempt, Delivery, OutboxEvent, Status
+from eda_django.models import Attempt, OutboxEvent, Status
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,18 +29,23 @@ def last_event() -> int:
 
 def tally(after: int) -> Tally:
     """Count what came after this event."""
-    events = OutboxEvent.objects.filter(id__gt=after)
-    rows = Delivery.objects.filter(event_id__gt=after)
-    by_status = dict(rows.order_by().values_list("status").annotate(Count("id")))
-    fresh = events.filter(relayed_at=None).count()
-    finished = sum(by_status.get(s, 0) for s in (Status.SUCCEEDED, Status.DISCARDED, Status.DEAD))
-    dead = by_status.get(Status.DEAD, 0)
+    # One statement, so that nothing moves while it counts: a delivery succeeds and what its
+    # subscriber published is there in the same moment, and between two statements neither shows.
+    seen = OutboxEvent.objects.filter(id__gt=after).aggregate(
+        published=Count("id", distinct=True),
+        fresh=Count("id", distinct=True, filter=Q(relayed_at=None)),
+        all=Count("deliveries"),
+        delivered=Count("deliveries", filter=Q(deliveries__status=Status.SUCCEEDED)),
+        discarded=Count("deliveries", filter=Q(deliveries__status=Status.DISCARDED)),
+        dead=Count("deliveries", filter=Q(deliveries__status=Status.DEAD)),
+    )
     failed = Attempt.objects.filter(delivery__event_id__gt=after).count()
+    finished = seen["delivered"] + seen["discarded"] + seen["dead"]
     return Tally(
-        published=events.count(),
-        waiting=fresh + sum(by_status.values()) - finished,
-        delivered=by_status.get(Status.SUCCEEDED, 0),
+        published=seen["published"],
+        waiting=seen["fresh"] + seen["all"] - finished,
+        delivered=seen["delivered"],
         # The last attempt of a dead letter was not tried again.
-        retried=failed - dead,
-        dead=dead,
+        retried=failed - seen["dead"],
+        dead=seen["dead"],
     )
