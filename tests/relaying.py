@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from django.db import connections, transaction
+from django.db import connection, connections, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
@@ -136,6 +136,24 @@ def in_threads(*functions: Callable[[], Any]) -> list[Any]:
 
     with ThreadPoolExecutor(len(functions)) as pool:
         return list(pool.map(run, functions, timeout=60))
+
+
+def cut_connection() -> None:
+    """End the connection on the server's side, so that the client does not know."""
+    if connection.vendor == "sqlite":
+        connection.close()
+        return
+    with connection.cursor() as cursor:
+        ask = "pg_backend_pid" if connection.vendor == "postgresql" else "connection_id"
+        cursor.execute(f"SELECT {ask}()")
+        number = cursor.fetchone()[0]
+    kill = "SELECT pg_terminate_backend({})" if connection.vendor == "postgresql" else "KILL {}"
+
+    def end() -> None:
+        with connections["default"].cursor() as cursor:
+            cursor.execute(kill.format(number))
+
+    in_threads(end)
 
 
 class Statements(CaptureQueriesContext):

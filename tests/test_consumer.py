@@ -17,7 +17,6 @@ from django.db import (
     IntegrityError,
     OperationalError,
     connection,
-    connections,
     transaction,
 )
 from django.utils import timezone
@@ -34,6 +33,7 @@ from tests.relaying import (
     HAPPENED,
     Recorder,
     Statements,
+    cut_connection,
     happen,
     in_threads,
     on_happened,
@@ -944,24 +944,6 @@ def test_bare_subscriber_whose_connection_dies_meanwhile_still_succeeds() -> Non
 
     assert run(one_chunk(2, subscriber, atomic=False)) == 2
     assert statuses() == ["succeeded", "succeeded"]
-
-
-def cut_connection() -> None:
-    """End the connection on the server's side, so that the client does not know."""
-    if connection.vendor == "sqlite":
-        connection.close()
-        return
-    with connection.cursor() as cursor:
-        ask = "pg_backend_pid" if connection.vendor == "postgresql" else "connection_id"
-        cursor.execute(f"SELECT {ask}()")
-        number = cursor.fetchone()[0]
-    kill = "SELECT pg_terminate_backend({})" if connection.vendor == "postgresql" else "KILL {}"
-
-    def end() -> None:
-        with connections["default"].cursor() as cursor:
-            cursor.execute(kill.format(number))
-
-    in_threads(end)
 
 
 @pytest.mark.django_db(transaction=True)
