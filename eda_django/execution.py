@@ -75,5 +75,5 @@ class Execution:
             error,
             retry=self.subscription.retry,
             seconds=time.monotonic() - self.began_at,
-            secrets=payloads.redacted_values(self.row.event.data),
+            secrets=payloads.redacted_values([self.row.event.data, self.row.event.headers]),
         )
