@@ -178,7 +178,7 @@ def _undeclared(subscription: Subscription) -> Iterator[CheckMessage]:
             yield _warning(
                 "W001",
                 f"Subscriber {subscription.name!r} waits for {name!r}, which nothing declares.",
-                f"Is the name right? Otherwise declare it: @event({name!r}).",
+                f"Is the name right? Otherwise declare it on a class in events.py: @event({name!r}).",
                 obj=subscription.path,
             )
 

@@ -92,7 +92,7 @@ OPTIONS: Mapping[str, Option] = {
         default=timedelta(days=30),
         must_be=f"a timedelta above 0 and of at most {MAX_DAYS:,} days",
         accepts=_period,
-        help="How long finished events are kept before they are pruned.",
+        help="How long finished events are kept, counted from their fan-out, before they go.",
     ),
     "REQUIRE_ATOMIC": Option(
         default=True,
