@@ -495,6 +495,19 @@ def test_a_dict_that_does_not_fit_is_refused_by_field(payload: Any, value: Any, 
     assert refusal(payload, value) == problem
 
 
+class Either(BaseModel):
+    model_config = ConfigDict(validate_by_name=True, validate_by_alias=True)
+    order_id: int = Field(alias="orderId")
+
+
+@pytest.mark.parametrize("name", ["orderId", "order_id"])
+def test_a_class_that_takes_names_and_aliases_gets_both(name: str):
+    assert there_and_back(Either, {name: 7}) == Either(orderId=7)
+    assert refusal(Either, {name: 7, "orderid": 8}) == (
+        "Either has no field 'orderid', did you mean 'orderId'?"
+    )
+
+
 def test_a_class_that_takes_any_name_gets_any_name():
     assert there_and_back(Open, {"number": 1, "more": 2}) == Open.model_validate(
         {"number": 1, "more": 2}
@@ -820,6 +833,23 @@ def test_a_class_that_pydantic_can_not_read_is_refused(payload: Any, reason: str
         payloads.adapter(payload)
     assert str(caught.value).startswith(reason)
     assert "\n" not in str(caught.value)
+
+
+@dataclass
+class HoldsOdd:
+    odd: Odd
+    number: int = 0
+
+
+class Lenient(BaseModel):
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+    part: HoldsOdd
+
+
+def test_a_part_that_only_its_holder_can_write_is_named_as_a_whole():
+    assert refusal(Lenient, Lenient.model_construct(part=HoldsOdd(Odd()))) == (
+        "field 'part' is declared as HoldsOdd and can't be written from a HoldsOdd."
+    )
 
 
 def test_the_same_class_is_prepared_once():

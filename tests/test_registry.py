@@ -46,7 +46,8 @@ def test_matching_finds_every_subscription_and_each_once(known: Registry):
     known.add(subscription("exact", "orders.placed", "orders.*"))
     known.add(subscription("all", "*"))
     known.add(subscription("other", "payments.*"))
-    assert [s.name for s in known.matching("orders.placed")] == ["exact", "all"]
+    for _ in range(2):
+        assert [s.name for s in known.matching("orders.placed")] == ["exact", "all"]
     assert [s.name for s in known.matching("x")] == ["all"]
 
 
