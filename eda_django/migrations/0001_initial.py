@@ -162,7 +162,7 @@ class Migration(migrations.Migration):
                 fields=["status", "lease_until"],
                 name="eda_delivery_leased",
                 plain_fields=("status", "lease_until"),
-                where=models.Q(("status__in", ("queued", "running"))),
+                where=models.Q(("lease_until__isnull", False)),
             ),
         ),
         migrations.AddConstraint(

@@ -18,8 +18,10 @@ SELECT
   (SELECT MIN(available_at) FROM eda_django_outboxevent
     WHERE relayed_at IS NULL AND available_at IS NOT NULL),
   (SELECT MIN(due_at) FROM eda_django_delivery WHERE status = 'pending'),
-  (SELECT MIN(lease_until) FROM eda_django_delivery WHERE status = 'queued'),
-  (SELECT MIN(lease_until) FROM eda_django_delivery WHERE status = 'running')
+  (SELECT MIN(lease_until) FROM eda_django_delivery
+    WHERE status = 'queued' AND lease_until IS NOT NULL),
+  (SELECT MIN(lease_until) FROM eda_django_delivery
+    WHERE status = 'running' AND lease_until IS NOT NULL)
 """
 
 

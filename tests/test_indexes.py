@@ -1,0 +1,156 @@
+"""What waits is found by an index over nothing but what waits, however much is finished."""
+
+import re
+from typing import Any
+
+import pytest
+from django.db import connection, models, transaction
+from django.test.utils import CaptureQueriesContext
+
+from eda_django.models import Delivery, OutboxEvent, look
+from eda_django.models.indexes import HotIndex
+
+# Enough that a planner has a reason to prefer one plan to another.
+FINISHED = 50_000
+
+# A row a number, on each database: finished, but for the last few.
+NUMBERS = {
+    "postgresql": "SELECT generate_series(1, {count}) AS n",
+    "mysql": "SELECT seq AS n FROM seq_1_to_{count}",
+    "sqlite": (
+        "WITH RECURSIVE g(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM g LIMIT {count})"
+        " SELECT n FROM g"
+    ),
+}
+HEX = {
+    "postgresql": "gen_random_uuid()",
+    "mysql": "UUID()",
+    "sqlite": "printf('%032x', n)",
+}
+NOW = {
+    "postgresql": "now()",
+    "mysql": "UTC_TIMESTAMP(6)",
+    "sqlite": "STRFTIME('%Y-%m-%d %H:%M:%f', 'now')",
+}
+
+
+@pytest.fixture
+def finished(transactional_db: None) -> None:
+    """Fill the tables with finished rows, and a few that wait."""
+    vendor = connection.vendor
+    numbers, now = NUMBERS[vendor].format(count=FINISHED), NOW[vendor]
+    events = (
+        "INSERT INTO eda_django_outboxevent (id, event_id, type, version, source, {key}, data,"
+        " headers, correlation_id, time, relayed_at, error) SELECT n, {hex}, 't.bulk', 1, 's', '',"
+        " '{{}}', '{{}}', 'c', {now}, CASE WHEN n <= {done} THEN {now} END, '' FROM ({numbers}) x"
+    )
+    deliveries = (
+        "INSERT INTO eda_django_delivery (id, event_id, subscriber, queue, {key}, status, attempts,"
+        " isolated, due_at, lease_until, token, error_class, error_text, fingerprint)"
+        " SELECT n, n, 't.sub', 'q', '', CASE WHEN n % 1000 = 1 THEN 'pending'"
+        " WHEN n % 1000 = 2 THEN 'queued' WHEN n % 1000 = 3 THEN 'running' ELSE 'succeeded' END,"
+        " 1, {false}, {now}, {now}, {hex}, '', '', '' FROM ({numbers}) x"
+    )
+    known = {
+        "hex": HEX[vendor] if not is_old_mariadb() else "REPLACE(UUID(), '-', '')",
+        "now": now,
+        "numbers": numbers,
+        "key": connection.ops.quote_name("key"),
+        "done": FINISHED - 50,
+        "false": "false" if vendor == "postgresql" else "0",
+    }
+    with connection.cursor() as cursor:
+        for sql in (events, deliveries):
+            cursor.execute(sql.format(**known))
+        analyze = "ANALYZE TABLE" if vendor == "mysql" else "ANALYZE"
+        for table in ("eda_django_outboxevent", "eda_django_delivery"):
+            cursor.execute(f"{analyze} {table}")
+            if vendor == "mysql":
+                cursor.fetchall()
+
+
+def is_old_mariadb() -> bool:
+    """Whether the database has no type for UUIDs, so that Django stores them as 32 characters."""
+    return connection.vendor == "mysql" and not connection.features.has_native_uuid_field
+
+
+def plan_of(statement: Any) -> str:
+    """Return how the database goes about the first SELECT that `statement` sends."""
+    with transaction.atomic(), CaptureQueriesContext(connection) as captured:
+        statement()
+    (sql, *_) = [q["sql"] for q in captured if q["sql"].lstrip().startswith("SELECT")]
+    explain = "EXPLAIN QUERY PLAN" if connection.vendor == "sqlite" else "EXPLAIN"
+    with connection.cursor() as cursor:
+        cursor.execute(f"{explain} {sql}")
+        return "\n".join(" | ".join(map(str, row)) for row in cursor.fetchall())
+
+
+CLAIMS = {
+    "eda_event_fresh": lambda: OutboxEvent.objects.lock_fresh(500),
+    "eda_event_scheduled": lambda: OutboxEvent.objects.release_scheduled(500),
+    "eda_delivery_due": lambda: Delivery.objects.claim_due(500, size=25, lease=30.0, queues={}),
+    "eda_delivery_leased": lambda: Delivery.objects.lapsed_queued(500),
+    "eda_delivery_leased ": lambda: Delivery.objects.lock_lapsed_running(500),
+}
+
+
+@pytest.mark.usefixtures("finished")
+def test_every_claim_uses_the_index_over_what_waits() -> None:
+    """No claim may read, or on InnoDB lock, what is finished; nor sort what it found."""
+    for index, statement in CLAIMS.items():
+        plan = plan_of(statement)
+        assert index.strip() in plan, f"{index}: {plan}"
+        assert "Seq Scan" not in plan, f"{index}: {plan}"
+        assert not re.search(r"filesort|TEMP B-TREE", plan), f"{index}: {plan}"
+
+
+@pytest.mark.usefixtures("finished")
+def test_claim_finds_what_waits_among_what_is_finished() -> None:
+    with transaction.atomic():
+        chunks = Delivery.objects.claim_due(500, size=25, lease=30.0, queues={})
+    assert sum(len(chunk.delivery_ids) for chunk in chunks) == FINISHED // 1000
+    assert len(Delivery.objects.lapsed_queued(10)) == 10
+    assert look("default").must_fan_out
+
+
+@pytest.mark.usefixtures("finished")
+def test_look_reads_no_table_from_end_to_end() -> None:
+    plan = plan_of(lambda: look("default"))
+    assert "Seq Scan" not in plan
+    assert not re.search(r"SCAN eda_django_\w+(?! USING)$", plan, re.MULTILINE)
+    if connection.vendor == "mysql":
+        # Columns of EXPLAIN: id, select_type, table, type, …; "ALL" reads the whole table.
+        assert " | ALL | " not in plan
+
+
+@pytest.mark.usefixtures("finished")
+def test_verbs_find_their_rows_by_primary_key() -> None:
+    """InnoDB locks whatever an UPDATE reads: a scan would wait for every worker."""
+    rows = Delivery.objects.lapsed_queued(3)
+    running = Delivery.objects.filter(status="running").first()
+    assert running is not None
+    then = Delivery.objects.filter(status="queued").earliest("pk")
+    changes = {
+        "requeue": lambda: Delivery.objects.requeue(rows),
+        "settle": lambda: Delivery.objects.settle(
+            running.pk, {"status": "succeeded"}, token=running.claim, then=then.pk, lease=30.0
+        ),
+        "start": lambda: Delivery.objects.start(then.pk, token=then.claim, lease=30.0),
+    }
+    for name, change in changes.items():
+        with CaptureQueriesContext(connection) as captured:
+            change()
+        explain = "EXPLAIN QUERY PLAN" if connection.vendor == "sqlite" else "EXPLAIN"
+        (sql,) = [q["sql"] for q in captured if q["sql"].startswith("UPDATE")]
+        with connection.cursor() as cursor:
+            cursor.execute(f"{explain} {sql}")
+            plan = "\n".join(" | ".join(map(str, row)) for row in cursor.fetchall())
+        assert re.search(r"PRIMARY|PRIMARY KEY|_pkey", plan), f"{name}: {plan}"
+
+
+def test_index_can_be_written_into_a_migration() -> None:
+    index = HotIndex(name="x", fields=["a"], where=models.Q(a=1), plain_fields=("b", "a"))
+    path, args, options = index.deconstruct()
+    assert path == "eda_django.models.indexes.HotIndex"
+    assert (args, options["plain_fields"], options["where"]) == ((), ("b", "a"), models.Q(a=1))
+    assert HotIndex(**options) == index
