@@ -22,8 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Only now: it needs what has just been looked for.
     from .session import demonstrate
 
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _interrupt)
+    _obey_signals()
     try:
         return demonstrate(options.folder, orders=options.orders)
     except DemoError as error:
@@ -62,6 +61,15 @@ def _count(text: str) -> int:
     if not 0 <= count <= 100_000:
         raise ArgumentTypeError(f"{text!r} is no whole number from 0 to 100000.")
     return count
+
+
+def _obey_signals() -> None:
+    # SIGINT too: a shell has what it starts in the background ignore that.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
+    # But under nohup the end of the terminal is meant to be survived.
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, _interrupt)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
