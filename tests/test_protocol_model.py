@@ -22,7 +22,7 @@ SUCCEED = frozenset({"succeed"})
 ANYTHING = frozenset({"succeed", "fail", "exit", "defer"})
 POISON = frozenset({0})
 ALONE = initial(events=1, relays=1, workers=1, status=OPEN)
-CONTENDED = initial(events=1, relays=2, workers=2, status=OPEN)
+CONTENDED = initial(events=1, relays=2, workers=2)
 TWO_WORKERS = initial(events=1, relays=1, workers=2)
 CHUNK = initial(events=2, relays=1, workers=1)
 
@@ -30,7 +30,7 @@ CHUNK = initial(events=2, relays=1, workers=1)
 WORLDS = {
     "two relays, two workers, two faults": (
         CONTENDED,
-        Rules(faults=2, outcomes=ANYTHING, duplicates=True),
+        Rules(faults=2, duplicates=True),
     ),
     "three attempts, three faults": (
         ALONE,
@@ -44,7 +44,7 @@ WORLDS = {
     ),
     "a chunk and two relays": (
         initial(events=2, relays=2, workers=1),
-        Rules(outcomes=SUCCEED, faults=0),
+        Rules(outcomes=SUCCEED, faults=0, max_attempts=1),
     ),
 }
 
