@@ -143,7 +143,7 @@ def _unimportable(subscription: Subscription) -> Iterator[CheckMessage]:
 
 def _is_importable(module: str, name: str) -> bool:
     try:
-        return "." not in name and hasattr(import_module(module), name)
+        return hasattr(import_module(module), name)
     except ImportError:
         return False
 
@@ -178,7 +178,8 @@ def _undeclared(subscription: Subscription) -> Iterator[CheckMessage]:
             yield _warning(
                 "W001",
                 f"Subscriber {subscription.name!r} waits for {name!r}, which nothing declares.",
-                f"Is the name right? Otherwise declare it on a class in events.py: @event({name!r}).",
+                f"Is the name right? Otherwise declare it on a class in events.py: "
+                f"@event({name!r}).",
                 obj=subscription.path,
             )
 

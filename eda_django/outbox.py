@@ -164,8 +164,8 @@ def _insert_once(row: "OutboxEvent", alias: str) -> "OutboxEvent | None":
 
 
 def _in_the_way(same: Any, row: "OutboxEvent", error: IntegrityError) -> "OutboxEvent":
-    # Not locked at once: two transactions that both wait for what refused them are a deadlock on
-    # MySQL. Its REPEATABLE READ needs the lock: without, it reads what was there at its start.
+    # Not locked if it can be helped: relays pass over a locked event, which would then wait for
+    # this transaction. MySQL's REPEATABLE READ needs the lock: it reads as of its start without.
     first: OutboxEvent | None = same.first() or same.select_for_update().first()
     if first is None and "idempotency" in str(error):
         raise OperationalError(

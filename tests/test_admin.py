@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from django.contrib import admin
 from django.contrib.auth.models import Permission, User
 from django.db import connection
 from django.test import Client, override_settings
@@ -107,8 +108,13 @@ def test_not_even_a_superuser_adds_changes_or_deletes(model: str, rows: dict[str
     assert rows["delivery"].status == "succeeded"
 
 
-def test_no_list_offers_an_action(rows: dict[str, Any]):
+def test_no_list_offers_an_action_not_even_one_of_the_whole_site(
+    rows: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+):
+    actions = {**admin.site._actions, "shout": lambda model_admin, request, queryset: None}
+    monkeypatch.setattr(admin.site, "_actions", actions)
     client = user(is_superuser=True)
+    assert b"shout" in client.get("/admin/auth/user/").content
     assert all(b'name="action"' not in client.get(address(m)).content for m in LISTS)
 
 

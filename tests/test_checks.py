@@ -207,8 +207,7 @@ def test_w001_an_exact_name_that_nothing_declares():
         "W001",
         WARNING,
         "Subscriber 'test.typo' waits for 'ordres.placed', which nothing declares.",
-        "Is the name right? Otherwise declare it on a class in events.py: "
-        "@event('ordres.placed').",
+        "Is the name right? Otherwise declare it on a class in events.py: @event('ordres.placed').",
         obj=ON_EVENT,
     )
 
