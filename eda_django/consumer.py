@@ -222,7 +222,7 @@ class ChunkRun:
             verdict = verdict.in_ascii()
             changed = self._record(work, verdict, following)
         if not changed:
-            return self._after_settled(work, error, following)
+            return self._after_settled(work, verdict, following)
         verdict.announce(work.row)
         return changed == 2
 
@@ -237,14 +237,18 @@ class ChunkRun:
             return changed
 
     def _after_settled(
-        self, work: Execution, error: BaseException, following: Execution | None
+        self, work: Execution, verdict: Verdict, following: Execution | None
     ) -> bool:
-        """Deal with an error after the commit: an on_commit hook's, or a connection's."""
+        """Deal with an error after the commit: an on_commit hook's, or a connection's.
+
+        Or with one of a slow subscriber, whose rollback freed the row and let a relay have it:
+        the relay records a lost worker, so the log is where the true error can be read.
+        """
         if self._holds(Status.SUCCEEDED, work):
-            logger.error("error after the commit delivery=%s", work.pk, exc_info=error)
+            logger.error("error after the commit delivery=%s", work.pk, exc_info=verdict.exc_info)
             self._note_success(work)
         else:
-            self._warn_stale(work)
+            self._warn_stale(work, verdict)
         return following is not None and self._holds(Status.RUNNING, following)
 
     def _holds(self, status: Status, work: Execution) -> bool:
@@ -255,9 +259,11 @@ class ChunkRun:
         work.row.status = Status.SUCCEEDED
         signals.delivery_succeeded.send_robust(sender=Delivery, delivery=work.row)
 
-    def _warn_stale(self, work: Execution) -> None:
+    def _warn_stale(self, work: Execution, verdict: Verdict | None = None) -> None:
         logger.warning(
-            "claim was lost, nothing was changed delivery=%s subscriber=%s",
+            "claim was lost, nothing was changed delivery=%s subscriber=%s error=%s",
             work.pk,
             work.subscription.name,
+            verdict.outcome.get("error_text", "") if verdict else "",
+            exc_info=verdict.exc_info if verdict else None,
         )

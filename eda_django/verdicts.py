@@ -36,6 +36,12 @@ class Verdict:
         delivery.status = self.outcome["status"]
         self.signal.send_robust(sender=Delivery, delivery=delivery, **self.told)
 
+    @property
+    def exc_info(self) -> BaseException | None:
+        """The exception for the log; None if its text holds what must be masked."""
+        failure: Failure | None = self.told.get("error")
+        return failure.exc_info if failure else None
+
     def in_ascii(self) -> "Verdict":
         """Return the same verdict in words that a database of any character set can store."""
         kept = self.failed_attempt

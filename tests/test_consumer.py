@@ -880,6 +880,24 @@ def test_lease_of_what_runs_lasts_as_long_as_it_may_run(
 
 
 @pytest.mark.django_db(transaction=True)
+def test_error_of_a_subscriber_that_lost_its_claim_is_in_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The relay has recorded a lost worker by then; what really happened must stand somewhere."""
+
+    def loses(seen: Event[Any]) -> None:
+        Delivery.objects.update(token=uuid4())
+        raise RuntimeError("the gateway hung up")
+
+    assert run(one_chunk(1, loses, atomic=False)) == 0
+    assert statuses() == ["running"]
+    [record] = [r for r in caplog.records if "claim was lost" in r.getMessage()]
+    assert "error=the gateway hung up" in record.getMessage()
+    assert record.exc_info
+    assert record.exc_info[0] is RuntimeError
+
+
+@pytest.mark.django_db(transaction=True)
 def test_bare_subscriber_that_lost_its_claim_settles_nothing_and_starts_the_next(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
