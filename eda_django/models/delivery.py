@@ -175,7 +175,7 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
             )
             for name, f in self._columns({*outcome, *start})
         }
-        # The keys once more, because MySQL would not find them in an OR, and lock what it reads.
+        # The keys once more, apart from the OR: InnoDB locks what it reads by any other index.
         rows = self.filter(done | Q(pk=then, status=Status.QUEUED, token=token), pk__in=(pk, then))
         return rows.update(**changes)
 
