@@ -20,13 +20,13 @@ PARTING = 10.0
 T = TypeVar("T")
 
 
-def eventually(condition: Callable[[], T], *, within: float = PATIENCE) -> T:
+def eventually(condition: Callable[[], T], *, within: float = PATIENCE, every: float = 0.02) -> T:
     """Return what `condition` returns as soon as that is true; fail the test if it isn't soon."""
     deadline = time.monotonic() + within
     while not (value := condition()):
         if time.monotonic() > deadline:
             pytest.fail(f"not within {within:g} s, it is {value!r}", pytrace=True)
-        time.sleep(0.02)
+        time.sleep(every)
     return value
 
 
