@@ -16,15 +16,13 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
-from example_project.inventory.models import Stock
-
 from . import customers
 from .audit import Opening, audit
 from .outage import Outage
 from .report import Report
 from .supervisor import Supervisor
 from .switches import Switches
-from .tally import Tally, tally
+from .tally import Tally, last_event, tally
 
 LOOK = 0.5
 # Seconds between two lines of status where they can't overwrite each other.
@@ -78,19 +76,21 @@ class Run:
 
     def serve(self, orders: int) -> Report:
         """Send customers in, wait until all that they caused is settled, and check the books."""
-        opening, started = Opening.now(), time.monotonic()
-        stock = dict(Stock.objects.values_list("sku", "quantity"))
-        outage = Outage("payments", switches=self.switches, customers=orders)
         with self._progress() as progress:
+            # What an earlier run has left on this database would move the stock meanwhile.
+            self._settle(progress, "Opening", after=0)
+            self.since = last_event()
+            opening, started = Opening.now(), time.monotonic()
+            crowd = customers.plans(orders, opening.stock)
+            outage = Outage("payments", switches=self.switches, customers=orders)
             bar = progress.add_task("Customers", total=orders)
 
             def leave(visit: customers.Visit) -> None:
                 outage.note(visit)
                 progress.advance(bar)
 
-            crowd = customers.plans(orders, stock)
             visits = customers.send(crowd, address=self.address, on_visit=leave)
-            counts = self._settle(progress)
+            counts = self._settle(progress, "Deliveries", after=self.since)
         if outage.seconds:
             self.console.print(outage)
         return self._report(visits, counts, opening, time.monotonic() - started)
@@ -101,15 +101,15 @@ class Run:
         checked = audit(opening, [visit.order_ids for visit in visits])
         return Report(visits=visits, audit=checked, tally=counts, seconds=seconds)
 
-    def _settle(self, progress: Progress) -> Tally:
+    def _settle(self, progress: Progress, title: str, *, after: int) -> Tally:
         """Wait until nothing waits any more, or until nothing has moved for too long."""
-        counts = tally(self.since)
-        bar = progress.add_task("Deliveries")
+        counts = tally(after)
+        bar = progress.add_task(title)
         moved_at = time.monotonic()
         while not counts.is_settled and time.monotonic() - moved_at < PATIENCE:
             self._show(progress, bar, counts)
             time.sleep(LOOK)
-            before, counts = counts, tally(self.since)
+            before, counts = counts, tally(after)
             if counts != before:
                 moved_at = time.monotonic()
         self._show(progress, bar, counts)
