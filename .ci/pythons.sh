@@ -4,8 +4,8 @@
 find_pythons() {
   local minor candidate
   for minor in $(seq 11 20); do
-    for candidate in "python3.$minor" "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3."$minor".*/bin/python; do
-      if "$candidate" -c "import sys; sys.exit(sys.version_info[:2] != (3, $minor))" 2>/dev/null; then
+    for candidate in "python3.$minor" "${PYENV_ROOT:-${HOME:-/root}/.pyenv}"/versions/3."$minor".*/bin/python; do
+      if "$candidate" -c "import sys; v = sys.version_info; sys.exit((*v[:2], v.releaselevel) != (3, $minor, 'final'))" 2>/dev/null; then
         echo "$candidate"
         break
       fi
@@ -17,8 +17,7 @@ find_pythons() {
 make_environment() {
   local folder=$1 python=$2
   shift 2
-  "$python" -m venv "$folder"
-  "$folder/bin/pip" install --quiet --disable-pip-version-check "$@"
+  "$python" -m venv "$folder" && "$folder/bin/pip" install --quiet --disable-pip-version-check "$@"
 }
 
 # Print the runtime dependencies of setup.cfg, each at the oldest version that it allows.

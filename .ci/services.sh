@@ -1,5 +1,9 @@
 # Sourced by .ci/run: what the suite needs of the system, installed and started where it is missing.
 
+has_python_headers() {
+  python3 -c "import os, sys, sysconfig as s; sys.exit(not os.path.exists(s.get_path('include') + '/Python.h'))" 2>/dev/null
+}
+
 # Install Debian packages, each only if its program is not there.
 install_missing() {
   local wanted=()
@@ -10,6 +14,9 @@ install_missing() {
   command -v mariadb_config >/dev/null || wanted+=(libmariadb-dev)
   command -v pkg-config >/dev/null || wanted+=(pkg-config)
   command -v gcc >/dev/null || wanted+=(gcc)
+  command -v make >/dev/null || wanted+=(make)
+  python3 -c "import ensurepip" 2>/dev/null || wanted+=(python3 python3-venv)
+  has_python_headers || wanted+=(python3-dev)
   [ ${#wanted[@]} -eq 0 ] && return
   echo "Installing ${wanted[*]}"
   apt-get update -qq
@@ -28,11 +35,12 @@ postgresql_answers() { psql "${TEST_POSTGRESQL_URL:-postgresql://postgres@127.0.
 
 # A fresh cluster lets nobody in over TCP without a password, so it is given one.
 start_postgresql() {
-  postgresql_answers >/dev/null 2>&1 && return
+  { postgresql_answers >/dev/null 2>&1 || [ -n "${TEST_POSTGRESQL_URL:-}" ]; } && return
   pg_lsclusters -h | while read -r version name _; do
     pg_ctlcluster --skip-systemctl-redirect "$version" "$name" start || true
   done
-  if ! await postgresql_answers; then
+  await pg_isready -q -h 127.0.0.1
+  if ! postgresql_answers >/dev/null 2>&1; then
     su postgres -c "psql -qc \"ALTER USER postgres PASSWORD 'eda_django'\""
     export TEST_POSTGRESQL_URL=postgresql://postgres:eda_django@127.0.0.1:5432/postgres
     await postgresql_answers
