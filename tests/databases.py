@@ -2,9 +2,13 @@
 
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
+
+from django.db import connection
 
 VENDORS = ("sqlite", "postgresql", "mariadb")
 URLS = {
@@ -31,6 +35,24 @@ def config(alias: str) -> dict[str, Any]:
     if os.environ.get("EDA_TEST_CHILD"):
         made["NAME"] = made["TEST"]["NAME"]
     return made
+
+
+@contextmanager
+def empty_database(suffix: str) -> Iterator[str]:
+    """Make an empty database beside the suite's, on its server; yield its name."""
+    name = f"{connection.settings_dict['NAME']}_{suffix}"
+    quoted = connection.ops.quote_name(name)
+    # What was killed a moment ago may still be connected.
+    force = " WITH (FORCE)" if connection.vendor == "postgresql" else ""
+    drop = f"DROP DATABASE IF EXISTS {quoted}{force}"
+    with connection.cursor() as cursor:
+        cursor.execute(drop)
+        cursor.execute(f"CREATE DATABASE {quoted}")
+    try:
+        yield name
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute(drop)
 
 
 def folder() -> Path:

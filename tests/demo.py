@@ -9,8 +9,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from django.db import connection
-
 from tests import databases
 
 DEADLINE = 90.0
@@ -106,15 +104,7 @@ def database_for_a_demo() -> Iterator[str]:
     if chosen == "sqlite":
         yield ""
         return
-    plain = f"{connection.settings_dict['NAME']}_demo"
-    name = connection.ops.quote_name(plain)
     variable, default = databases.URLS[chosen]
     base = os.environ.get(variable, default).rpartition("/")[0]
-    with connection.cursor() as cursor:
-        cursor.execute(f"DROP DATABASE IF EXISTS {name}")
-        cursor.execute(f"CREATE DATABASE {name}")
-    try:
-        yield f"{base}/{plain}"
-    finally:
-        with connection.cursor() as cursor:
-            cursor.execute(f"DROP DATABASE {name}")
+    with databases.empty_database("demo") as name:
+        yield f"{base}/{name}"

@@ -761,11 +761,8 @@ def test_row_is_locked_while_its_subscriber_runs() -> None:
     seen: list[int] = []
 
     def slow(event: Event[Any]) -> None:
-        Delivery.objects.using("default")
-
         def look() -> None:
             with transaction.atomic():
-                Delivery.objects.filter(status="running")
                 seen.append(len(Delivery.objects.lock_lapsed_running(10)))
 
         in_threads(look)
@@ -777,6 +774,7 @@ def test_row_is_locked_while_its_subscriber_runs() -> None:
     assert seen == [0]
 
 
+@row_locks
 @pytest.mark.django_db(transaction=True)
 def test_deadlock_that_is_swallowed_fails_the_attempt() -> None:
     """G3: InnoDB has then rolled back what the subscriber wrote before; the others, nothing.
@@ -784,9 +782,6 @@ def test_deadlock_that_is_swallowed_fails_the_attempt() -> None:
     Two transactions lock two rows crosswise. Whoever is told of the deadlock goes on as if
     nothing had been; what it wrote may be acknowledged only if it is really there.
     """
-    if connection.vendor == "sqlite":
-        # One writer at a time: there is no deadlock to provoke, and nothing to lose.
-        return
     first, second = (Order.objects.create(number=n) for n in "ab")
     met = threading.Barrier(2)
 

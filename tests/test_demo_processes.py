@@ -151,11 +151,13 @@ def test_the_guardian_ends_what_its_demo_can_no_longer_end() -> None:
     guardian.forget(kept.pid)
     # A process that has ended counts as there until its parent has asked for its exit code.
     threading.Thread(target=ended.wait).start()
-    guardian.close()
-    assert ended.wait(DEADLINE) == -signal.SIGTERM
-    assert kept.poll() is None
-    kept.kill()
-    kept.wait()
+    try:
+        guardian.close()
+        assert ended.wait(DEADLINE) == -signal.SIGTERM
+        assert kept.poll() is None
+    finally:
+        kept.kill()
+        kept.wait()
 
 
 # The whole demo

@@ -9,6 +9,7 @@ import pytest
 from django.db import connection
 
 from example_project.demo.redis_server import RedisServer
+from tests import databases
 from tests.integration.fresh_project import FreshProject
 from tests.integration.processes import eventually
 
@@ -166,13 +167,9 @@ def database(tmp_path: Path, django_db_setup: None, django_db_blocker: Any) -> I
             "OPTIONS": {"transaction_mode": "IMMEDIATE", "timeout": 30},
         }
         return
-    name = f"{ours['NAME']}_fresh"
     kept = ("ENGINE", "USER", "PASSWORD", "HOST", "PORT", "OPTIONS")
-    with django_db_blocker.unblock(), connection.cursor() as cursor:
-        cursor.execute(f"DROP DATABASE IF EXISTS {name}")
-        cursor.execute(f"CREATE DATABASE {name}")
+    with django_db_blocker.unblock(), databases.empty_database("fresh") as name:
         yield {**{key: ours[key] for key in kept}, "NAME": name}
-        cursor.execute(f"DROP DATABASE {name}")
 
 
 @pytest.fixture
