@@ -9,7 +9,9 @@ from django.db.models import Exists, OuterRef, Q
 
 from ..events import Event
 from ..failures import storable
+from .attempt import Attempt
 from .clock import DatabaseNow, after
+from .delivery import Delivery
 from .indexes import HotIndex
 from .locking import skip_locked
 from .status import FINISHED
@@ -66,8 +68,6 @@ class OutboxQuerySet(models.QuerySet["OutboxEvent"]):
 
     def finished_before(self, seconds: float) -> "OutboxQuerySet":
         """Events relayed longer ago, of which no delivery is unfinished or dead."""
-        from .delivery import Delivery
-
         open_deliveries = Delivery.objects.using(self.db).filter(event_id=OuterRef("pk"))
         return self.filter(
             ~Exists(open_deliveries.exclude(status__in=FINISHED)), relayed_at__lt=after(-seconds)
@@ -79,9 +79,6 @@ class OutboxQuerySet(models.QuerySet["OutboxEvent"]):
         Returns how many went, and the id to go on from: 0 when the rest is too young. Walking
         the primary key costs no index that every insert would have to pay for.
         """
-        from .attempt import Attempt
-        from .delivery import Delivery
-
         window = list(
             self.filter(pk__gt=after_id).order_by("pk").values_list("pk", flat=True)[:limit]
         )

@@ -8,7 +8,7 @@ from django.db import connections
 
 from .clock import NOW_SQL
 
-# Raw, because the ORM cannot ask six tables' worth of questions without a table to ask. Each
+# Raw, because the ORM cannot ask six questions at once without a table to ask. Each
 # part reads one entry of one index; an idle relay costs the database this and nothing else.
 _SQL = """
 SELECT
