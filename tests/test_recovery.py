@@ -254,7 +254,6 @@ def test_slow_subscriber_is_never_started_twice() -> None:
 
     def slow(seen: Event[Any]) -> None:
         write(seen)
-        Delivery.objects.using("default")
         in_threads(Relay(transport=transport).turn, Relay(transport=transport).turn)
 
     on_happened(slow)
