@@ -1,7 +1,6 @@
 """What every test may use: Redis, a clean registry, the envelope's parts."""
 
 import os
-import shutil
 from collections.abc import Iterator
 
 import pytest
@@ -21,7 +20,7 @@ def run_folder() -> Iterator[None]:
     os.environ["EDA_TEST_CHILD"] = "1"
     os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
     yield
-    shutil.rmtree(databases.folder(), ignore_errors=True)
+    databases.remove_folder()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,6 +1,7 @@
 """The databases that the suite runs on: where they are, and whether they can be reached."""
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -59,7 +60,14 @@ def folder() -> Path:
     """Return the folder of this run, made by its first process."""
     if "EDA_TEST_FOLDER" not in os.environ:
         os.environ["EDA_TEST_FOLDER"] = tempfile.mkdtemp(prefix="eda_django_")
+        os.environ["EDA_TEST_FOLDER_OF"] = str(os.getpid())
     return Path(os.environ["EDA_TEST_FOLDER"])
+
+
+def remove_folder() -> None:
+    """Remove the folder of this run, if this is the process that made it."""
+    if os.environ.get("EDA_TEST_FOLDER_OF") == str(os.getpid()):
+        shutil.rmtree(folder(), ignore_errors=True)
 
 
 def _sqlite(test_name: str) -> dict[str, Any]:
