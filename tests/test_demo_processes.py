@@ -197,7 +197,7 @@ def test_a_demo_mends_itself_and_ends_with_everything_it_started(demo: DemoProce
     Switches(tmp := demo.folder / "switches").turn("billing", on=False)
     assert tmp.exists()
     wait_until(lambda: not demo.pid_of("rqworker billing"), "the end of billing's worker")
-    wait_until(lambda: "up: " in demo.text and "down: billing" in demo.text, "a line of status")
+    wait_until(lambda: "7 of 8 up · down: billing" in demo.text, "a line of status")
     assert demo.end(signal.SIGINT) == 0
     assert not demo.pieces()
     with pytest.raises(URLError):

@@ -62,17 +62,17 @@ class Run:
                 time.sleep(LOOK)
 
     def status(self) -> str:
-        """Return one line: deliveries, and which pieces are up."""
+        """Return one line, which fits into a narrow window: deliveries, and pieces that run."""
         names = [piece.name for piece in self.supervisor.pieces]
         down = [name for name in names if not self.supervisor.is_up(name)]
-        up = " ".join(name for name in names if name not in down)
         try:
             counts = tally(self.since)
         except (DatabaseError, InterfaceError) as error:
             connection.close()
             return f"the database is away: {str(error).splitlines()[0]}"
         line = f"{counts.waiting} waiting · {counts.delivered} done · {counts.dead} dead"
-        return f"{line} · up: {up}" + (f" · [red]down: {' '.join(down)}[/red]" if down else "")
+        line += f" · {len(names) - len(down)} of {len(names)} up"
+        return line + (f" · [red]down: {' '.join(down)}[/red]" if down else "")
 
     def serve(self, orders: int) -> Report:
         """Send customers in, wait until all that they caused is settled, and check the books."""
