@@ -15,16 +15,14 @@ from tests import databases
 
 
 @pytest.fixture(scope="session", autouse=True)
-def run_folder() -> Iterator[None]:
-    """Have the processes that tests start use the test's databases; clean up at the end."""
+def child_settings() -> None:
+    """Have the processes that tests start use the test's databases."""
     os.environ["EDA_TEST_CHILD"] = "1"
     os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
-    yield
-    databases.remove_folder()
 
 
 @pytest.fixture(scope="session", autouse=True)
-def redis_server(run_folder: None) -> Iterator[RedisServer]:
+def redis_server(child_settings: None) -> Iterator[RedisServer]:
     """Run the suite's own Redis, where the settings expect it."""
     with RedisServer(databases.folder() / "redis", port=settings.REDIS_PORT) as server:
         yield server

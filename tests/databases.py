@@ -1,5 +1,6 @@
 """The databases that the suite runs on: where they are, and whether they can be reached."""
 
+import atexit
 import os
 import shutil
 import tempfile
@@ -57,17 +58,17 @@ def empty_database(suffix: str) -> Iterator[str]:
 
 
 def folder() -> Path:
-    """Return the folder of this run, made by its first process."""
+    """Return the folder of this run, made by its first process and removed with it."""
     if "EDA_TEST_FOLDER" not in os.environ:
         os.environ["EDA_TEST_FOLDER"] = tempfile.mkdtemp(prefix="eda_django_")
-        os.environ["EDA_TEST_FOLDER_OF"] = str(os.getpid())
+        atexit.register(_remove, os.environ["EDA_TEST_FOLDER"], os.getpid())
     return Path(os.environ["EDA_TEST_FOLDER"])
 
 
-def remove_folder() -> None:
-    """Remove the folder of this run, if this is the process that made it."""
-    if os.environ.get("EDA_TEST_FOLDER_OF") == str(os.getpid()):
-        shutil.rmtree(folder(), ignore_errors=True)
+def _remove(path: str, made_by: int) -> None:
+    # A fork inherits what is to be done at exit.
+    if os.getpid() == made_by:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def _sqlite(test_name: str) -> dict[str, Any]:
