@@ -1,6 +1,7 @@
 """A Django project of its own in an empty folder, as a user would have it."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -19,7 +20,7 @@ class FreshProject:
         kept = {name: value for name, value in os.environ.items() if name not in OURS}
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         self._environment = {**kept, "PATH": path, "PYTHONUNBUFFERED": "1", **environment}
-        self._left: list[tuple[subprocess.Popen[str], Path]] = []
+        self._left: list[tuple[str, subprocess.Popen[bytes], Path]] = []
 
     def write(self, name: str, text: str, *, append: bool = False) -> None:
         path = self.folder / name
@@ -44,7 +45,7 @@ class FreshProject:
     def start(self, command: str) -> None:
         """Start, and leave running."""
         log = self.folder / f"{len(self._left)}.log"
-        with log.open("w") as output:
+        with log.open("wb") as output:
             process = subprocess.Popen(
                 # exec, so that a signal reaches the command and not the shell.
                 ["/bin/sh", "-c", f"exec {command}"],
@@ -53,24 +54,23 @@ class FreshProject:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                text=True,
                 start_new_session=True,
             )
-        self._left.append((process, log))
+        self._left.append((command, process, log))
 
     def interrupt(self) -> list[int]:
         """End what was started, as Ctrl-C does; return the exit codes."""
-        for process, _ in self._left:
-            process.send_signal(2)
+        for _, process, _ in self._left:
+            process.send_signal(signal.SIGINT)
         try:
-            return [process.wait(PARTING) for process, _ in self._left]
+            return [process.wait(PARTING) for _, process, _ in self._left]
         finally:
             self.end()
 
     def end(self) -> None:
         """Kill what still runs, and show what it said."""
-        for process, log in self._left:
+        for command, process, log in self._left:
             process.kill()
             process.wait()
-            print(f"----- {process.args}\n{log.read_text()}")
+            print(f"----- {command}\n{log.read_text()}")
         self._left.clear()

@@ -20,7 +20,9 @@ PARTING = 10.0
 T = TypeVar("T")
 
 
-def eventually(condition: Callable[[], T], *, within: float = PATIENCE, every: float = 0.02) -> T:
+def eventually(
+    condition: Callable[[], T | None], *, within: float = PATIENCE, every: float = 0.02
+) -> T:
     """Return what `condition` returns as soon as that is true; fail the test if it isn't soon."""
     deadline = time.monotonic() + within
     while not (value := condition()):

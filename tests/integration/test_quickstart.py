@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -42,6 +43,10 @@ def project(tmp_path: Path, redis_server: RedisServer) -> Iterator[FreshProject]
     project.end()
 
 
+def ends_with(project: FreshProject, command: str, line: str) -> bool:
+    return project.run(command).splitlines()[-1:] == [line]
+
+
 def test_quickstart_works_to_the_letter(project: FreshProject) -> None:
     todo = steps()
     assert {step.what.split(":")[0] for step in todo} == {
@@ -65,7 +70,7 @@ def test_quickstart_works_to_the_letter(project: FreshProject) -> None:
         elif what == "until":
             assert todo[number + 1].kind == "text"
             expected = todo[number + 1].text.strip()
-            eventually(lambda t=text, e=expected: e in project.run(t).splitlines()[-1:], every=0.5)
+            eventually(partial(ends_with, project, text, expected), every=0.5)
         else:
             assert todo[number - 1].what == "until"
     assert project.interrupt() == [0]

@@ -3,6 +3,7 @@
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import pytest
 from django.db import connection
@@ -37,12 +38,16 @@ def test_heartbeat_comes_and_goes_with_the_relay(processes: Processes) -> None:
     assert not RelayHeartbeat.objects.exists()
 
 
+def queued(deliveries: int) -> bool:
+    return ordering.count(Status.QUEUED) == deliveries
+
+
 def test_commit_wakes_a_relay_that_sleeps(processes: Processes) -> None:
     """The doorbell: without it the relay would look again in ten minutes."""
     started(processes.run("relay", "--poll-interval=600"))
     for number in (1, 2):
         place_notes("")
-        eventually(lambda number=number: ordering.count(Status.QUEUED) == number)
+        eventually(partial(queued, number))
 
 
 def test_inline_relay_needs_no_redis(processes: Processes) -> None:
