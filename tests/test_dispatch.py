@@ -253,7 +253,12 @@ class TestAlive:
         first, lost, last = a_chunk(), a_chunk(), a_chunk()
         push(first, lost, last, a_chunk())
         redis_client.lrem("rq:queue:fast", 1, lost.job_id)
-        assert alive(first, lost, last, a_chunk()) == {first.token, lost.token, last.token}
+        with redis_client.monitor() as monitor:
+            found = alive(first, lost, last, a_chunk())
+            redis_client.ping()
+            asked = list(iter(lambda: monitor.next_command()["command"], "PING"))
+        assert "LRANGE rq:queue:fast 0 1" in asked
+        assert found == {first.token, lost.token, last.token}
         redis_client.lpop("rq:queue:fast")
         assert alive(first, lost, last) == {last.token}
 
@@ -368,10 +373,11 @@ class TestConnection:
         """They are asked first, and by default wait for ever."""
         with hanging_server() as server:
             settings.RQ_QUEUES = {"q": {**SENTINEL, "SENTINELS": [("127.0.0.1", server.port)]}}
-            with (
-                dispatch._connect("q", 0.05) as connection,
-                pytest.raises(redis.exceptions.ConnectionError, match="No master found"),
-            ):
+            connection = dispatch._connect("q", 0.05)
+            (sentinel,) = connection.connection_pool.sentinel_manager.sentinels
+            options = sentinel.connection_pool.connection_kwargs
+            assert options["socket_timeout"] == options["socket_connect_timeout"] == 0.05
+            with pytest.raises(redis.exceptions.ConnectionError, match="No master found"):
                 connection.ping()
             assert server.connections
 
