@@ -91,7 +91,12 @@ class Relay:
         logger.info("relay started name=%s database=%s", self.name, self.using)
         try:
             while not self.stopping.is_set():
-                self.transport.wait(self.turn(), using=self.using, wake=self.stopping)
+                seconds = self.turn()
+                if self._pause:
+                    # Not by the doorbell: under traffic it would cut every back-off short.
+                    self.stopping.wait(seconds)
+                else:
+                    self.transport.wait(seconds, using=self.using, wake=self.stopping)
         finally:
             self._sign_off()
             logger.info("relay stopped name=%s database=%s", self.name, self.using)

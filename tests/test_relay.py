@@ -714,3 +714,22 @@ def test_stopped_relay_does_not_drain() -> None:
     relay.stop()
     assert relay.drain() == 0
     assert look("default").fresh
+
+
+@pytest.mark.django_db(transaction=True)
+def test_doorbell_does_not_cut_a_back_off_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    transport = Recorder()
+    transport.is_down = True
+    happen()
+    relay = Relay(transport=transport)
+    waits: list[float] = []
+
+    def wait(seconds: float) -> bool:
+        waits.append(seconds)
+        relay.stop()
+        return True
+
+    monkeypatch.setattr(relay.stopping, "wait", wait)
+    relay.run()
+    assert len(waits) == 1
+    assert transport.slept == []
