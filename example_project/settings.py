@@ -6,7 +6,7 @@ from typing import Any
 
 import dj_database_url
 
-from example_project.mysql import use_pymysql
+from example_project.mysql import driver_options
 from example_project.services import SERVICES
 
 BASE_DIR = Path(__file__).resolve().parent
@@ -31,8 +31,8 @@ def database(url: str) -> dict[str, Any]:
             "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
         }
     elif config["ENGINE"].endswith("mysql"):
-        use_pymysql()
         options |= {"charset": "utf8mb4", "isolation_level": "read committed"}
+        options |= driver_options(str(config["HOST"]))
     return config
 
 

@@ -12,6 +12,8 @@ from urllib.parse import unquote, urlsplit
 
 from django.db import connection
 
+from example_project.mysql import driver_options
+
 VENDORS = ("sqlite", "postgresql", "mariadb")
 URLS = {
     "postgresql": ("TEST_POSTGRESQL_URL", "postgresql://postgres@127.0.0.1:5432/postgres"),
@@ -99,7 +101,10 @@ def _server(chosen: str, test_name: str) -> dict[str, Any]:
         "PORT": url.port or "",
         "TEST": {"NAME": test_name},
     }
+    if engine == "postgresql":
+        # What a crash of the server would lose is of no interest here.
+        made["OPTIONS"] = {"options": "-c synchronous_commit=off"}
     if engine == "mysql":
-        made["OPTIONS"] = {"charset": "utf8mb4"}
+        made["OPTIONS"] = {"charset": "utf8mb4", **driver_options(made["HOST"])}
         made["TEST"] |= {"CHARSET": "utf8mb4", "COLLATION": "utf8mb4_unicode_ci"}
     return made

@@ -5,10 +5,7 @@ from typing import Any
 
 from example_project import settings as shop
 from example_project.demo.redis_server import free_port
-from example_project.mysql import use_pymysql
 from tests import databases
-
-use_pymysql()
 
 SECRET_KEY = "only for tests"
 DEBUG = False
