@@ -720,6 +720,7 @@ def test_stopped_relay_does_not_drain() -> None:
 def test_doorbell_does_not_cut_a_back_off_short(monkeypatch: pytest.MonkeyPatch) -> None:
     transport = Recorder()
     transport.is_down = True
+    on_happened(nothing)
     happen()
     relay = Relay(transport=transport)
     waits: list[float] = []
