@@ -24,9 +24,11 @@ _forks.set_forkserver_preload(["tests.faults.preload"])
 class Child:
     """One process. `plan` says where it dies, if it is to die."""
 
-    def __init__(self, log: Path, plan: Plan | None, work: Callable[..., Any], *args: Any) -> None:
+    def __init__(
+        self, log: Path, plan: Plan | None, lease: float, work: Callable[..., Any], *args: Any
+    ) -> None:
         self.log, self.plan = log, plan
-        self._process = _forks.Process(target=run, args=(log, plan, work, args))
+        self._process = _forks.Process(target=run, args=(log, plan, lease, work, args))
         self._process.start()
 
     @property
@@ -59,7 +61,12 @@ class Child:
 
 
 class Children:
-    """Starts processes for a test, and ends every one of them after it."""
+    """Starts processes for a test, and ends every one of them after it.
+
+    Their leases end when the test ends them, so that a busy machine makes no difference.
+    """
+
+    lease = 600.0
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -70,7 +77,7 @@ class Children:
         """Start a process; `dies` says where, "" for nowhere."""
         path = self._folder / f"{next(self._numbers)}"
         plan = Plan(words=dies, mark=path.with_suffix(".died")) if dies else None
-        child = Child(path.with_suffix(".log"), plan, work, *args)
+        child = Child(path.with_suffix(".log"), plan, self.lease, work, *args)
         self._started.append(child)
         return child
 
@@ -83,6 +90,10 @@ class Children:
     def worker(self, *queues: str, kind: str = SIMPLE, dies: str = "") -> Child:
         return self.start(dies, command, "rqworker", *queues, f"--worker-class={kind}")
 
+    def logs(self) -> list[str]:
+        """Return what each of them has said."""
+        return [child.log.read_text(errors="replace") for child in self._started]
+
     def end(self) -> None:
         for child in self._started:
             child.kill()
@@ -90,14 +101,17 @@ class Children:
             print(f"----- {child.log.name}\n{child.log.read_text(errors='replace')}")
 
 
-def run(log: Path, plan: Plan | None, work: Callable[..., Any], args: tuple[Any, ...]) -> None:
+def run(
+    log: Path, plan: Plan | None, lease: float, work: Callable[..., Any], args: tuple[Any, ...]
+) -> None:
     """Be the child."""
     output = os.open(log, os.O_CREAT | os.O_WRONLY)
     os.dup2(output, 1)
     os.dup2(output, 2)
-    # Already done, and done once, if the forking process could.
-    from tests.faults import preload  # noqa: F401
+    # Already done, and done once, by the process that forks.
+    from tests.faults.preload import site
 
+    site.configure(lease=lease)
     if plan:
         plan.plant()
     work(*args)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import wraps
 from importlib import import_module
+from inspect import getattr_static
 from pathlib import Path
 from typing import Any
 
@@ -108,7 +109,7 @@ class Plan:
         owner: Any = import_module(module)
         for part in owners:
             owner = getattr(owner, part)
-        is_bound = isinstance(vars(owner)[name], classmethod)
+        is_bound = isinstance(getattr_static(owner, name), classmethod)
         original = getattr(owner, name)
         wrapped = self._around(seam, original)
         setattr(owner, name, staticmethod(wrapped) if is_bound else wrapped)
