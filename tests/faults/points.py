@@ -147,6 +147,17 @@ RELAY = (
     ),
 )
 
+PRUNE = tuple(
+    Point(row=PRUNING, dies=dies)
+    for dies in (
+        "before prune, after raw_delete",
+        "before prune, after raw_delete #2",
+        "before prune, after raw_delete #3",
+        "after prune, before COMMIT",
+        "after prune, after COMMIT",
+    )
+)
+
 IN_THE_SECOND = {"succeeded": 1, "running": 1, "queued": 16}
 IN_THE_THIRD = {"succeeded": 2, "running": 1, "queued": 15}
 

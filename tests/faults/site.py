@@ -72,8 +72,12 @@ class Hiding(Exception):
     """Lies about everything that one reads of an exception."""
 
     @property
-    def __traceback__(self) -> Any:  # type: ignore[override]
+    def __traceback__(self) -> Any:
         raise RuntimeError("no traceback")
+
+    @__traceback__.setter
+    def __traceback__(self, value: Any) -> None:
+        """Let contextlib think that it has set it."""
 
 
 class Text(str):

@@ -12,17 +12,19 @@ import pytest
 import redis
 
 from eda_django.models import Attempt, Delivery, OutboxEvent, Status
+from eda_django.models.clock import after
 from tests.faults import points
 from tests.faults.children import Child, Children
-from tests.faults.points import EVENTS, LOST, Point
+from tests.faults.points import ALL, EVENTS, LOST, Point
 from tests.integration import ordering
-from tests.integration.processes import eventually
+from tests.integration.processes import ROOT, eventually
 from tests.relaying import lapse_leases
 from tests.testapp.models import Effect
 
 pytestmark = pytest.mark.processes
 
 QUEUES = ("default", "slow")
+YEAR = 365 * 86_400.0
 NOTES = {
     "faults.happened": (
         ("faults.pair", "first"),
@@ -147,6 +149,32 @@ def test_relay_that_dies_loses_and_doubles_nothing(site: Site, point: Point) -> 
     site.check_the_end()
 
 
+@table(points.PRUNE)
+def test_relay_that_dies_pruning_deletes_whole_events_or_none(site: Site, point: Point) -> None:
+    """G7: and nothing that is unfinished or dead."""
+    site.publish()
+    site.recover()
+    site.children.end()
+    finished, unfinished, dead = list(OutboxEvent.objects.order_by("pk")[:3])
+    OutboxEvent.objects.update(time=after(-YEAR), relayed_at=after(-YEAR))
+    Delivery.objects.filter(event=dead, subscriber="faults.pair").update(status=Status.DEAD)
+    Delivery.objects.filter(event=unfinished, subscriber="faults.pair").update(
+        status=Status.PENDING, due_at=after(YEAR)
+    )
+    Attempt.objects.create(
+        delivery=finished.deliveries.first(), number=1, finished_at=finished.time
+    )
+    site.children.relay(dies=point.dies).dies()
+    assert (OutboxEvent.objects.count(), Delivery.objects.count(), Attempt.objects.count()) == (
+        (2, 4, 0) if point.dies.endswith("after COMMIT") else (EVENTS, ALL, 1)
+    )
+    site.children.relay()
+    eventually(lambda: OutboxEvent.objects.count() == 2)
+    assert list(OutboxEvent.objects.order_by("pk")) == [unfinished, dead]
+    assert ordering.statuses() == {"succeeded": 2, "pending": 1, "dead": 1}
+    assert not Attempt.objects.exists()
+
+
 @table(points.WORKER)
 def test_worker_that_dies_loses_and_doubles_nothing(site: Site, point: Point) -> None:
     """G2, G3, G4."""
@@ -214,3 +242,30 @@ def failures() -> dict[int, tuple[int, str]]:
 def isolated() -> set[int]:
     rows = Delivery.objects.filter(isolated=True).values_list("event_id", flat=True)
     return {numbers()[pk] for pk in rows}
+
+
+# What dies there is no process of ours, or does not die by a signal: the tests are beside these.
+ELSEWHERE = {
+    ("Redis", "receiving a push and answering"): "test_push_that_fails_gives_everything_back",
+    ("Redis", "the push and the worker"): "test_flushall_with_queued_deliveries_loses_none",
+    (
+        "the connection between worker and database",
+        "the subscriber's start and `COMMIT`",
+    ): "test_connection_that_dies_under_a_subscriber_is_a_failed_attempt",
+    ("the database", "any two of these"): "test_relay_outlives_the_loss_of_its_database",
+    (
+        "an old worker, frozen and thawed",
+        "its lease lapsing and its waking up",
+    ): "test_worker_that_was_taken_for_dead_changes_nothing",
+}
+
+
+def test_every_row_of_the_page_has_its_kill_points() -> None:
+    text = (ROOT / "docs/explanation/guarantees.md").read_text()
+    table = text.split("## If X dies")[1].split("|---|---|---|\n")[1].split("\n\n")[0]
+    rows = [tuple(cell.strip() for cell in line.split("|")[1:3]) for line in table.splitlines()]
+    planted = {p.row for p in (*points.PUBLISHER, *points.RELAY, *points.WORKER, *points.PRUNE)}
+    assert len(set(rows)) == len(rows)
+    assert set(rows) == planted | set(ELSEWHERE)
+    tests = "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    assert [name for name in ELSEWHERE.values() if f"def {name}(" not in tests] == []
