@@ -162,7 +162,7 @@ IN_THE_SECOND = {"succeeded": 1, "running": 1, "queued": 16}
 IN_THE_THIRD = {"succeeded": 2, "running": 1, "queued": 15}
 
 WORKER = (
-    Point(row=TAKING, dies="after lpop", then={"queued": ALL}, jobs=5, left={"nowhere": 1}),
+    Point(row=TAKING, dies="after lpop", then={"queued": ALL}, jobs=5),
     Point(
         row=TAKING,
         dies="after lmove",

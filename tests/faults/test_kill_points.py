@@ -207,8 +207,10 @@ def jobs_left() -> dict[str, int]:
         for place, ids in places.items():
             found[place] += len(ids)
             known.update(ids)
-    keys = queue.connection.keys("rq:job:eda-*")
-    found["nowhere"] = len({key.decode().split(":")[2] for key in keys} - known)
+    client = queue.connection
+    for key in client.keys("rq:job:eda-*"):
+        if client.ttl(key) == -1 and key.decode().split(":")[2] not in known:
+            found["nowhere"] += 1
     return dict(+found)
 
 
