@@ -28,6 +28,7 @@ class Child:
         self, log: Path, plan: Plan | None, lease: float, work: Callable[..., Any], *args: Any
     ) -> None:
         self.log, self.plan = log, plan
+        log.touch()
         self._process = _forks.Process(target=run, args=(log, plan, lease, work, args))
         self._process.start()
 
