@@ -254,6 +254,10 @@ ELSEWHERE = {
         "the connection between worker and database",
         "the subscriber's start and `COMMIT`",
     ): "test_connection_that_dies_under_a_subscriber_is_a_failed_attempt",
+    (
+        "nobody: an operator requeues an abandoned job in RQ while its worker lives",
+        "any two of these",
+    ): "test_two_workers_with_the_same_job_share_it_without_a_double",
     ("the database", "any two of these"): "test_relay_outlives_the_loss_of_its_database",
     (
         "an old worker, frozen and thawed",
