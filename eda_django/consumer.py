@@ -146,7 +146,7 @@ class ChunkRun:
         except (SystemExit, KeyboardInterrupt) as error:
             # The process is to end: nothing else is started.
             self._settle_failure(work, error, None)
-            raise
+            raise _wordless(error) from None
         except BaseException as error:
             # Also asyncio's CancelledError, which is no Exception, and no reason to end.
             return self._settle_failure(work, error, following)
@@ -267,3 +267,10 @@ class ChunkRun:
             verdict.outcome.get("error_text", "") if verdict else "",
             exc_info=verdict.exc_info if verdict else None,
         )
+
+
+def _wordless(error: SystemExit | KeyboardInterrupt) -> BaseException:
+    """Return the same order to end without its text: RQ keeps that, and it may quote a payload."""
+    if isinstance(error, KeyboardInterrupt):
+        return KeyboardInterrupt()
+    return SystemExit(error.code if isinstance(error.code, int | None) else 1)

@@ -294,7 +294,24 @@ def _alive_in(queue: Queue, tokens: Sequence[UUID]) -> set[UUID]:
         for token, status in zip(tokens, statuses, strict=True)
         if status is not None and _text(status) == JobStatus.QUEUED.value
     }
-    return queued if length > HEAD else {t for t in queued if job_id(t) in listed}
+    if length > HEAD:
+        return queued
+    alive = {token for token in queued if job_id(token) in listed}
+    _let_expire(queue, queued - alive)
+    return alive
+
+
+def _let_expire(queue: Queue, tokens: set[UUID]) -> None:
+    """Have Redis forget jobs that are in no list any more, which RQ would keep for ever.
+
+    In a while, because a worker may have taken one just now.
+    """
+    if not tokens:
+        return
+    with queue.connection.pipeline(transaction=False) as pipe:
+        for token in tokens:
+            pipe.expire(queue.job_class.key_for(job_id(token)), FAILURE_TTL)
+        pipe.execute()
 
 
 def _job(queue: Queue, chunk: Chunk, using: str) -> EnqueueData:

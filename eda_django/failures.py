@@ -16,7 +16,10 @@ MAX_TEXT = 10_000
 MAX_TRACEBACK = 50_000
 # Shorter values would mask half of every text ("1" in "2021").
 MIN_SECRET = 3
+# What stands for the rest of a text that was cut.
+_CUT = re.compile(r"… \((\d+) chars\)$")
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+_TRACEBACK = BaseException.__dict__["__traceback__"].__get__
 _OWN = Path(__file__).parent
 
 
@@ -28,7 +31,7 @@ class Failure:
     text: str
     traceback: str
     fingerprint: str
-    # The exception for the log, unless its text holds what must be masked.
+    # The exception for the log, unless its text holds what must be masked, or would fill the log.
     exc_info: BaseException | None = None
 
 
@@ -38,13 +41,14 @@ def describe(error: BaseException, *, secrets: Iterable[str] = ()) -> Failure:
     raw_text, raw_trace = _text_of(error), _trace_of(error)
     text = _masked(raw_text, hidden)
     trace = _masked(raw_trace, hidden)
+    is_fit = (text, trace) == (raw_text, raw_trace) and len(trace) <= MAX_TRACEBACK
     kind = f"{type(error).__module__}.{type(error).__qualname__}".removeprefix("builtins.")
     return Failure(
         kind=storable(kind, 255),
         text=storable(text, MAX_TEXT),
         traceback=_end_of(trace),
-        fingerprint=_fingerprint(kind, error.__traceback__),
-        exc_info=error if (text, trace) == (raw_text, raw_trace) else None,
+        fingerprint=_fingerprint(kind, _frames_of(error)),
+        exc_info=error if is_fit else None,
     )
 
 
@@ -67,7 +71,10 @@ def plain(text: str) -> str:
 def storable(text: str, limit: int) -> str:
     """Return the text as any database takes it: no NUL, no half surrogates, not too long."""
     if len(text) > limit:
-        text = f"{text[: limit - 20]}… ({len(text)} chars)"[:limit]
+        # It may have been cut before, for a column that takes more.
+        cut = _CUT.search(text, len(text) - 40)
+        length = cut[1] if cut else len(text)
+        text = f"{text[: limit - 20]}… ({length} chars)"[:limit]
     return _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
@@ -80,7 +87,8 @@ def _end_of(trace: str) -> str:
 
 def _text_of(error: BaseException) -> str:
     try:
-        return str(error)
+        # Joined, because a subclass of str may answer, and do anything when it is used.
+        return "".join(("", str(error)))
     except BaseException as second:
         return f"(str() of the exception raised {type(second).__qualname__})"
 
@@ -90,7 +98,13 @@ def _trace_of(error: BaseException) -> str:
         return "".join(traceback.format_exception(error))
     except BaseException:
         # Only the frames: formatting the exception itself is what failed.
-        return "".join(traceback.format_tb(error.__traceback__))
+        return "".join(traceback.format_tb(_frames_of(error)))
+
+
+def _frames_of(error: BaseException) -> TracebackType | None:
+    # Not by the attribute, which a class may have made a property that raises.
+    trace: TracebackType | None = _TRACEBACK(error)
+    return trace
 
 
 def _masked(text: str, hidden: list[str]) -> str:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import threading
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -341,6 +342,29 @@ def test_exit_is_recorded_and_the_neighbours_go_back(error: type[BaseException])
     assert list(Delivery.objects.order_by("pk").values_list("attempts", flat=True)) == [1, 1, 0]
     assert Attempt.objects.get().error_class == error.__name__
     assert rung == ["default"]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("error", "args"),
+    [
+        (SystemExit("card 4111"), (1,)),
+        (SystemExit(3), (3,)),
+        (SystemExit(), (None,)),
+        (KeyboardInterrupt("card 4111"), ()),
+    ],
+)
+def test_order_to_end_reaches_rq_without_its_words(error: BaseException, args: tuple[Any]) -> None:
+    """G9: RQ keeps in Redis what an exception says that ends a job."""
+
+    def leave(seen: Event[Any]) -> None:
+        raise error
+
+    with pytest.raises(type(error)) as met:
+        run(one_chunk(1, leave))
+    assert met.value.args == args
+    assert "4111" not in "".join(traceback.format_exception(met.value))
+    assert Attempt.objects.get().error_text == str(error)
 
 
 @pytest.mark.django_db

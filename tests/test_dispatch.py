@@ -231,6 +231,16 @@ class TestAlive:
         redis_client.lmove("rq:queue:fast", "rq:queue:fast:intermediate", "LEFT", "RIGHT")
         assert alive(chunk) == set()
 
+    def test_job_that_is_in_no_list_is_forgotten_in_a_while(self, redis_client: Any) -> None:
+        """G7: RQ would keep for ever what a worker took from several queues before it died."""
+        lost, waiting = a_chunk(), a_chunk()
+        push(lost)
+        redis_client.lpop("rq:queue:fast")
+        push(waiting)
+        assert alive(lost, waiting) == {waiting.token}
+        assert 0 < redis_client.ttl(f"rq:job:{lost.job_id}") <= dispatch.FAILURE_TTL
+        assert redis_client.ttl(f"rq:job:{waiting.job_id}") == -1
+
     def test_job_that_was_run_is_not_alive(self, redis_client: Any) -> None:
         chunk = a_chunk("json")
         push(chunk)

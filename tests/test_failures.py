@@ -1,6 +1,7 @@
 """What is kept of an exception. Whatever it is, keeping it never fails (G4)."""
 
 from collections.abc import Callable
+from types import TracebackType
 
 import pytest
 
@@ -192,3 +193,40 @@ def test_storable_text_is_never_longer_than_asked_for() -> None:
 
 def test_plain_text_is_ascii_and_still_readable() -> None:
     assert plain("Größe …") == "Gr\\xf6\\xdfe \\u2026"
+
+
+def test_text_that_is_cut_twice_says_how_long_it_was() -> None:
+    once = storable("x" * 10_000_000, 10_000)
+    assert storable(once, 2_000).endswith("… (10000000 chars)")
+
+
+class Hiding(Exception):
+    @property
+    def __traceback__(self) -> TracebackType | None:  # type: ignore[override]
+        raise RuntimeError("no traceback")
+
+
+class Lying(str):
+    """A text that can do nothing that a text can."""
+
+    def __len__(self) -> int:
+        raise RuntimeError("no length")
+
+
+class Wordy(Exception):
+    def __str__(self) -> str:
+        return Lying("what was wrong")
+
+
+@pytest.mark.parametrize("error", [Hiding("what was wrong"), Wordy()])
+def test_exception_that_lies_about_itself_is_described(error: Exception) -> None:
+    """G4: recording a failure can never fail."""
+    failure = of(error)
+    assert (failure.text, type(failure.text)) == ("what was wrong", str)
+    assert "test_failures.py" in failure.traceback
+    assert len(failure.fingerprint) == 32
+
+
+def test_exception_that_would_fill_the_log_stays_out_of_it() -> None:
+    failure = of(ValueError("x" * 10_000_000))
+    assert failure.exc_info is None

@@ -1,0 +1,277 @@
+"""Processes that die between two steps, at every place there is: nothing is lost, nothing doubled.
+
+The table is in points.py. What it does not say is the same everywhere: every event arrives, every
+effect is there once, and who had nothing to do with it took one attempt.
+"""
+
+from collections import Counter
+from typing import Any
+
+import django_rq
+import pytest
+import redis
+
+from eda_django.models import Attempt, Delivery, OutboxEvent, Status
+from eda_django.models.clock import after
+from tests.faults import points
+from tests.faults.children import Child, Children
+from tests.faults.points import ALL, EVENTS, LOST, Point
+from tests.integration import ordering
+from tests.integration.processes import ROOT, eventually
+from tests.relaying import lapse_leases
+from tests.testapp.models import Effect
+
+pytestmark = pytest.mark.processes
+
+QUEUES = ("default", "slow")
+YEAR = 365 * 86_400.0
+NOTES = {
+    "faults.happened": (
+        ("faults.pair", "first"),
+        ("faults.pair", "second"),
+        ("faults.bystander", "only"),
+    ),
+    "faults.bare": (("faults.bare", "first"), ("faults.bare", "second")),
+    "faults.hooked": (("faults.hooked", "written"), ("faults.hooked", "hook")),
+}
+
+
+class Site:
+    """One relay and one worker, of which one is to die."""
+
+    def __init__(self, children: Children, client: redis.Redis, point: Point) -> None:
+        self.children, self.redis, self.point = children, client, point
+
+    def publish(self, *, dies: str = "") -> None:
+        behaviours = ["", self.point.behave, *[""] * (EVENTS - 2)]
+        child = self.children.publish(self.point.kind, *behaviours, dies=dies)
+        if dies:
+            child.dies()
+        else:
+            assert child.ends() == 0
+
+    def worker(self, *, dies: str = "") -> Child:
+        queues = self.point.queues if dies else QUEUES
+        return self.children.worker(*queues, kind=self.point.worker, dies=dies)
+
+    def come_to(self, given: str) -> None:
+        """Bring about what must have happened before."""
+        self.publish()
+        if given == "published":
+            return
+        assert self.children.relay("--once").ends() == 0
+        if given == "emptied":
+            self.redis.flushall()
+        elif given == "given back":
+            for delivery in Delivery.objects.all():
+                Delivery.objects.release(delivery.claim, [delivery.pk])
+            self.redis.flushall()
+        elif given == "worker lost":
+            self.worker(dies="before write #3").dies()
+        else:
+            assert given == "queued"
+        lapse_leases()
+
+    def check_what_stands(self) -> None:
+        """Compare with what the point says must be there at the moment of the death."""
+        if self.point.then is not None:
+            assert ordering.statuses() == self.point.then
+        if self.point.jobs is not None:
+            assert sum(len(queue.job_ids) for queue in queues()) == self.point.jobs
+
+    def recover(self, *, worker: bool = True) -> None:
+        """Let a lease pass; run what a site runs until all is done and no job is in a queue."""
+        lapse_leases()
+        self.children.relay(*self.point.words)
+        if worker:
+            self.worker()
+        total = EVENTS * len({subscriber for subscriber, _ in NOTES[self.point.kind]})
+        eventually(lambda: ordering.settled(total))
+        eventually(lambda: not any(queue.job_ids for queue in queues()))
+        eventually(lambda: jobs_left() == self.point.left)
+
+    def check_the_end(self) -> None:
+        assert OutboxEvent.objects.count() == EVENTS
+        assert not OutboxEvent.objects.filter(relayed_at=None).exists()
+        assert set(Delivery.objects.values_list("status", flat=True)) == {Status.SUCCEEDED}
+        assert effects() == self.expected_effects()
+        assert attempts() == dict.fromkeys(self.point.failed, 2)
+        assert failures() == {number: (1, kind) for number, kind in self.point.failed.items()}
+        assert isolated() == {n for n, kind in self.point.failed.items() if kind == LOST}
+
+    def expected_effects(self) -> Counter[tuple[str, int, str]]:
+        subscribers = {note: name for name, note in NOTES[self.point.kind]}
+        expected = Counter(
+            (subscriber, number, note)
+            for number in range(1, EVENTS + 1)
+            for subscriber, note in NOTES[self.point.kind]
+        )
+        expected.update((subscribers[note], n, note) for n, note in self.point.doubled)
+        expected.subtract((subscribers[note], n, note) for n, note in self.point.missing)
+        return +expected
+
+
+@pytest.fixture
+def site(children: Children, redis_client: redis.Redis, point: Point) -> Site:
+    return Site(children, redis_client, point)
+
+
+def table(rows: tuple[Point, ...]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("point", rows, ids=lambda point: point.name)
+
+
+@table(points.PUBLISHER[:1])
+def test_publisher_that_dies_before_its_commit_leaves_nothing(site: Site, point: Point) -> None:
+    """G1."""
+    site.publish(dies=point.dies)
+    assert not OutboxEvent.objects.exists()
+    assert site.children.relay("--once").ends() == 0
+    assert ordering.statuses() == {}
+
+
+@table(points.PUBLISHER[1:])
+def test_publisher_that_dies_before_it_rings_loses_nothing(site: Site, point: Point) -> None:
+    """G2."""
+    site.publish(dies=point.dies)
+    assert OutboxEvent.objects.count() == EVENTS
+    assert not site.redis.keys("*bell*")
+    site.recover()
+    site.check_the_end()
+
+
+@table(points.RELAY)
+def test_relay_that_dies_loses_and_doubles_nothing(site: Site, point: Point) -> None:
+    """G2, G3, G7."""
+    site.come_to(point.given)
+    site.children.relay(*point.words, dies=point.dies).dies()
+    site.check_what_stands()
+    site.recover(worker=not point.words)
+    site.check_the_end()
+
+
+@table(points.PRUNE)
+def test_relay_that_dies_pruning_deletes_whole_events_or_none(site: Site, point: Point) -> None:
+    """G7: and nothing that is unfinished or dead."""
+    site.publish()
+    site.recover()
+    site.children.end()
+    finished, unfinished, dead = list(OutboxEvent.objects.order_by("pk")[:3])
+    OutboxEvent.objects.update(time=after(-YEAR), relayed_at=after(-YEAR))
+    Delivery.objects.filter(event=dead, subscriber="faults.pair").update(status=Status.DEAD)
+    Delivery.objects.filter(event=unfinished, subscriber="faults.pair").update(
+        status=Status.PENDING, due_at=after(YEAR)
+    )
+    Attempt.objects.create(
+        delivery=finished.deliveries.first(), number=1, finished_at=finished.time
+    )
+    site.children.relay(dies=point.dies).dies()
+    assert (OutboxEvent.objects.count(), Delivery.objects.count(), Attempt.objects.count()) == (
+        (2, 4, 0) if point.dies.endswith("after COMMIT") else (EVENTS, ALL, 1)
+    )
+    site.children.relay()
+    eventually(lambda: OutboxEvent.objects.count() == 2)
+    assert list(OutboxEvent.objects.order_by("pk")) == [unfinished, dead]
+    assert ordering.statuses() == {"succeeded": 2, "pending": 1, "dead": 1}
+    assert not Attempt.objects.exists()
+
+
+@table(points.WORKER)
+def test_worker_that_dies_loses_and_doubles_nothing(site: Site, point: Point) -> None:
+    """G2, G3, G4."""
+    site.come_to("queued")
+    worker = site.worker(dies=point.dies)
+    worker.dies()
+    if worker.is_running:
+        # A work horse's worker lives on. What it does with the other chunks comes to an end first.
+        eventually(lambda: jobs_left() == point.left)
+    site.check_what_stands()
+    site.recover(worker=not worker.is_running)
+    site.check_the_end()
+
+
+def queues() -> list[Any]:
+    return [django_rq.get_queue(name) for name in QUEUES]
+
+
+def jobs_left() -> dict[str, int]:
+    """Return what RQ still knows of jobs: how many, and where."""
+    found: Counter[str] = Counter()
+    known: set[str] = set()
+    for queue in queues():
+        places = {
+            "queue": queue.job_ids,
+            "intermediate": queue.intermediate_queue.get_job_ids(),
+            "started": queue.started_job_registry.get_job_ids(cleanup=False),
+            "failed": queue.failed_job_registry.get_job_ids(cleanup=False),
+        }
+        for place, ids in places.items():
+            found[place] += len(ids)
+            known.update(ids)
+    client = queue.connection
+    for key in client.keys("rq:job:eda-*"):
+        if client.ttl(key) == -1 and key.decode().split(":")[2] not in known:
+            found["nowhere"] += 1
+    return dict(+found)
+
+
+def numbers() -> dict[int, int]:
+    """Return the number of each event, by its primary key."""
+    keys = OutboxEvent.objects.order_by("pk").values_list("pk", flat=True)
+    return {pk: number for number, pk in enumerate(keys, 1)}
+
+
+def effects() -> Counter[tuple[str, int, str]]:
+    ids = OutboxEvent.objects.order_by("pk").values_list("event_id", flat=True)
+    number = {event_id: n for n, event_id in enumerate(ids, 1)}
+    rows = Effect.objects.values_list("subscriber", "event_id", "note")
+    return Counter((subscriber, number[event], note) for subscriber, event, note in rows)
+
+
+def attempts() -> dict[int, int]:
+    """Return the attempts of every delivery that took another number of them than one."""
+    rows = Delivery.objects.exclude(attempts=1).values_list("event_id", "attempts")
+    return {numbers()[pk]: attempts for pk, attempts in rows}
+
+
+def failures() -> dict[int, tuple[int, str]]:
+    """Return number and class of every attempt that is recorded as failed, by its event."""
+    rows = Attempt.objects.values_list("delivery__event_id", "number", "error_class")
+    found = {numbers()[pk]: (number, kind) for pk, number, kind in rows}
+    assert len(found) == len(rows)
+    return found
+
+
+def isolated() -> set[int]:
+    rows = Delivery.objects.filter(isolated=True).values_list("event_id", flat=True)
+    return {numbers()[pk] for pk in rows}
+
+
+# What dies there is no process of ours, or does not die by a signal: the tests are beside these.
+ELSEWHERE = {
+    ("Redis", "receiving a push and answering"): "test_push_that_fails_gives_everything_back",
+    ("Redis", "the push and the worker"): "test_flushall_with_queued_deliveries_loses_none",
+    (
+        "the connection between worker and database",
+        "the subscriber's start and `COMMIT`",
+    ): "test_connection_that_dies_under_a_subscriber_is_a_failed_attempt",
+    (
+        "nobody: an operator requeues an abandoned job in RQ while its worker lives",
+        "any two of these",
+    ): "test_two_workers_with_the_same_job_share_it_without_a_double",
+    ("the database", "any two of these"): "test_relay_outlives_the_loss_of_its_database",
+    (
+        "an old worker, frozen and thawed",
+        "its lease lapsing and its waking up",
+    ): "test_worker_that_was_taken_for_dead_changes_nothing",
+}
+
+
+def test_every_row_of_the_page_has_its_kill_points() -> None:
+    text = (ROOT / "docs/explanation/guarantees.md").read_text()
+    table = text.split("## If X dies")[1].split("|---|---|---|\n")[1].split("\n\n")[0]
+    rows = [tuple(cell.strip() for cell in line.split("|")[1:3]) for line in table.splitlines()]
+    planted = {p.row for p in (*points.PUBLISHER, *points.RELAY, *points.WORKER, *points.PRUNE)}
+    assert len(set(rows)) == len(rows)
+    assert set(rows) == planted | set(ELSEWHERE)
+    tests = "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    assert [name for name in ELSEWHERE.values() if f"def {name}(" not in tests] == []
