@@ -111,13 +111,17 @@ class SecureJob(Job):
     def _refuse(self, reason: str, raw_data: Any) -> None:
         """Leave nothing that RQ might act on, but enough to end the job as failed."""
         id, connection, status = self.id, self.connection, self._status
-        origin = self.origin or _origin(raw_data)
+        origin, needs = self.origin or _origin(raw_data), self._dependency_ids
+        data = self._data if isinstance(self._data, bytes) else b""
         # Afresh: the reading may have broken off anywhere.
         Job.__init__(self, id, connection=connection, serializer=JSONSerializer)
         self._refusal = reason
         self._func_name, self._instance, self._args, self._kwargs = "(refused)", None, [], {}
-        # RQ's upkeep asks for the status, and looks for the job where it came from.
-        self._status, self.origin = status, origin
+        # RQ may write the job again; what it was must still be seen then.
+        self._data = data
+        # RQ's upkeep asks for the status and looks for the job where it came from; whoever ends
+        # what it waits for asks what else it waits for.
+        self._status, self.origin, self._dependency_ids = status, origin, needs
         self.description = "(refused)"
         self.failure_ttl = REFUSED_TTL
 
