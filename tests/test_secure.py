@@ -1,6 +1,7 @@
 """What SecureJob lets a worker run, and what becomes of everything else that Redis holds."""
 
 import json
+import re
 import socket
 import time
 import zlib
@@ -386,3 +387,13 @@ class TestHalfConfigured:
         settings.RQ = {"JOB_CLASS": SecureJob, "WORKER_CLASS": Worker}
         found = django_checks.run_checks(tags=["eda_django"])
         assert [m.id for m in found if m.id == "eda_django.E006"]
+
+
+def test_every_line_of_the_docs_table_has_its_test() -> None:
+    """And every test of what is left to an attacker has its line."""
+    root = Path(__file__).parent
+    page = (root.parent / "docs/how-to/secure-redis.md").read_text()
+    table = [line for line in page.splitlines() if line.startswith("| ")][1:]
+    source = (root / "integration/test_secure.py").read_text()
+    tests = re.findall(r"^def (test_\w+)", source, re.MULTILINE)
+    assert [re.findall(r"`(test_\w+)` \|$", line) for line in table] == [[name] for name in tests]
