@@ -14,7 +14,6 @@ from typing import Any
 import django_rq
 import pytest
 from django.core import checks as django_checks
-from redis import Redis
 from rq import Callback, Queue, SimpleWorker
 from rq.job import Job
 from rq.serializers import JSONSerializer
@@ -52,7 +51,7 @@ def work(*queues: str, **options: Any) -> None:
     django_rq.get_worker(*queues or ("fast",)).work(burst=True, **options)
 
 
-def reason(client: Redis, job_id: str) -> str:
+def reason(client: Any, job_id: str) -> str:
     """Return why a job has failed; it must have, and must not be waiting again."""
     assert client.hget(f"rq:job:{job_id}", "status") == b"failed"
     assert not client.llen("rq:queue:fast")
@@ -132,7 +131,8 @@ class TestRefusals:
     @pytest.mark.parametrize("field", ["meta", "result"])
     def test_pickle_elsewhere_is_not_read(self, redis_client: Any, trap: Path, field: str) -> None:
         """Nothing but the call is needed, so that the job runs, and the rest is left unread."""
-        forge(redis_client, consume_call([1], token=TOKEN), **{field: pickled(trap)})
+        fields: Any = {field: pickled(trap)}
+        forge(redis_client, consume_call([1], token=TOKEN), **fields)
         work()
         assert not redis_client.zcard("rq:failed:fast")
 
@@ -152,14 +152,14 @@ class TestRefusals:
         self, redis_client: Any, trap: Path, kind: str, function: str
     ) -> None:
         """The name of a callback is a function path, too. The job itself does not run either."""
-        name = {f"{kind}_callback_name": UNLISTED}
+        name: Any = {f"{kind}_callback_name": UNLISTED}
         job_id = forge(redis_client, call(function, str(trap)), **name)
         work()
         assert "is not in EDA_DJANGO['ALLOWED_JOBS']." in reason(redis_client, job_id)
 
     @pytest.mark.parametrize("kind", ["success", "failure", "stopped"])
     def test_consumer_is_no_callback(self, redis_client: Any, trap: Path, kind: str) -> None:
-        name = {f"{kind}_callback_name": JOB}
+        name: Any = {f"{kind}_callback_name": JOB}
         job_id = forge(redis_client, call(LISTED, str(trap)), **name)
         work()
         assert f"its callback '{JOB}' is not in" in reason(redis_client, job_id)
@@ -243,7 +243,7 @@ class TestRefusals:
         assert [path.name for path in tmp_path.iterdir()] == ["next"]
 
     def test_refused_job_is_not_retried_or_repeated(self, redis_client: Any, trap: Path) -> None:
-        fields = {"retries_left": 5, "repeats_left": 5, "repeat_intervals": "[0]"}
+        fields: Any = {"retries_left": 5, "repeats_left": 5, "repeat_intervals": "[0]"}
         job_id = forge(redis_client, call("os.mkdir", str(trap)), **fields)
         work()
         assert "RefusedJob" in reason(redis_client, job_id)
@@ -260,7 +260,7 @@ class TestRefusals:
         self, redis_client: Any, tmp_path: Path, trap: Path
     ) -> None:
         parent = forge(redis_client, call(LISTED, str(tmp_path / "parent")), result_ttl="500")
-        needs = {"dependency_ids": json.dumps([parent])}
+        needs: Any = {"dependency_ids": json.dumps([parent])}
         child = forge(redis_client, call("os.mkdir", str(trap)), status="deferred", **needs)
         redis_client.lrem("rq:queue:fast", 0, child)
         redis_client.sadd(f"rq:job:{parent}:dependents", child)
@@ -296,7 +296,7 @@ class TestUpkeep:
     def test_abandoned_job(
         self, redis_client: Any, worker: SecureWorker, trap: Path, meta: bool
     ) -> None:
-        fields = {"meta": pickled(trap)} if meta else {"failure_callback_name": UNLISTED}
+        fields: Any = {"meta": pickled(trap)} if meta else {"failure_callback_name": UNLISTED}
         job_id = forge(redis_client, call(LISTED, "x"), status="started", **fields)
         redis_client.delete("rq:queue:fast")
         redis_client.zadd("rq:wip:fast", {f"{job_id}:1": 1})
@@ -306,7 +306,7 @@ class TestUpkeep:
     def test_job_that_is_stuck_on_the_way(
         self, redis_client: Any, worker: SecureWorker, trap: Path
     ) -> None:
-        fields = {"failure_callback_name": UNLISTED, "meta": pickled(trap)}
+        fields: Any = {"failure_callback_name": UNLISTED, "meta": pickled(trap)}
         job_id = forge(redis_client, call(LISTED, "x"), **fields)
         redis_client.delete("rq:queue:fast")
         redis_client.rpush("rq:queue:fast:intermediate", job_id)
