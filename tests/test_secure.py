@@ -269,10 +269,19 @@ class TestRefusals:
         assert (tmp_path / "parent").exists()
         assert "'os.mkdir' is not in" in reason(redis_client, child)
 
-    def test_name_that_is_set_later_is_judged_too(self, redis_client: Any) -> None:
+    @pytest.mark.parametrize(
+        ("attribute", "value", "problem"),
+        [
+            ("func_name", "os.getpid", "'os.getpid' is not in"),
+            ("instance", "some text", "it calls a method"),
+        ],
+    )
+    def test_what_is_set_later_is_judged_too(
+        self, redis_client: Any, attribute: str, value: str, problem: str
+    ) -> None:
         job = SecureJob.create(LISTED, connection=redis_client)
-        job.func_name = "os.getpid"
-        with pytest.raises(RefusedJob, match=r"'os.getpid' is not in"):
+        setattr(job, attribute, value)
+        with pytest.raises(RefusedJob, match=problem):
             job.perform()
 
 
