@@ -69,7 +69,7 @@ class Site:
 @pytest.fixture
 def site(processes: Processes, trap: Path, settings: Any) -> Site:
     settings.RQ = attacker.SECURE
-    settings.EDA_DJANGO = {**settings.EDA_DJANGO, "ALLOWED_JOBS": [LISTED]}
+    settings.EDA_DJANGO = {**settings.EDA_DJANGO, "ALLOWED_JOBS": [LISTED], "LEASE": 0.5}
     settings.RQ_QUEUES = {n: {**q, "SERIALIZER": JSON} for n, q in settings.RQ_QUEUES.items()}
     return Site(processes, trap)
 
