@@ -10,7 +10,7 @@ from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags, Warning
 from django.db import OperationalError, connections, router
 
-from . import conf, payloads
+from . import conf, payloads, secure
 from .dispatch import DEFAULT_TIMEOUT
 from .events import types
 from .exceptions import InvalidEventType
@@ -22,7 +22,7 @@ PAGE = "docs/reference/checks.md"
 
 def register() -> None:
     """Add these checks to Django's."""
-    for check in (check_settings, check_subscriptions, check_event_types):
+    for check in (check_settings, check_subscriptions, check_event_types, check_secure):
         checks.register(check, "eda_django")
     checks.register(check_databases, Tags.database)
     checks.register(check_sqlite, "eda_django")
@@ -55,6 +55,20 @@ def check_event_types(**_: Any) -> list[CheckMessage]:
         except InvalidEventType as error:
             hint = "Give every field a type that pydantic knows."
             found.append(_error("E005", str(error), hint, obj=declared.name))
+    return found
+
+
+def check_secure(**_: Any) -> list[CheckMessage]:
+    """E006 and W005: workers that are only half closed to strangers' jobs."""
+    found: list[CheckMessage] = [_error("E006", text, hint) for text, hint in secure.gaps()]
+    if not secure.is_in_use() and not conf.problems() and conf.get("ALLOWED_JOBS"):
+        found.append(
+            _warning(
+                "W005",
+                "EDA_DJANGO['ALLOWED_JOBS'] is set, and nothing reads it: RQ runs any function.",
+                "Set RQ['JOB_CLASS'] = 'eda_django.secure.SecureJob', or remove the key.",
+            )
+        )
     return found
 
 

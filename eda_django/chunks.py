@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 from uuid import UUID, uuid4
 
+# What a job names. Not consume() itself, which no process can import before Django is set up.
+JOB = "eda_django.job.consume"
 # With fewer deliveries than this a job each costs nothing and lets idle workers share them.
 SPREAD = 4
 

@@ -48,6 +48,14 @@ def _names(value: Any) -> bool:
     return isinstance(value, list | tuple | set | frozenset) and all(map(_text, value))
 
 
+def _paths(value: Any) -> bool:
+    return _names(value) and all(map(_is_path, value))
+
+
+def _is_path(name: str) -> bool:
+    return "." in name and all(map(str.isidentifier, name.split(".")))
+
+
 _NUMBER = "a number of seconds above 0"
 _COUNT = "a whole number above 0"
 
@@ -112,6 +120,12 @@ OPTIONS: Mapping[str, Option] = {
         accepts=_names,
         help="Fields of payloads and headers, as they are named in JSON, whose values are masked "
         "in error texts, logs and the admin.",
+    ),
+    "ALLOWED_JOBS": Option(
+        default=(),
+        must_be="a list of dotted names of functions, such as 'shop.jobs.report'",
+        accepts=_paths,
+        help="The site's own functions that SecureJob lets a worker run, beside the consumer.",
     ),
 }
 

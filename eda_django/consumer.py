@@ -11,6 +11,7 @@ from django.db import DEFAULT_DB_ALIAS, DatabaseError, InterfaceError, connectio
 from django.db.transaction import TransactionManagementError
 
 from . import conf, signals
+from .claim import checked
 from .exceptions import StaleClaim
 from .execution import Execution
 from .models import Delivery, Status, outcomes
@@ -37,15 +38,15 @@ def consume(
     """Run the subscribers of the deliveries claimed under `token`; return how many succeeded.
 
     `timeout` is the seconds that one attempt may take. Deliveries that are no longer under this
-    claim are passed over. Raises ValueError or TypeError for arguments that no relay pushed.
+    claim are passed over. Raises RefusedJob for arguments that no relay pushed.
     """
-    ids = [int(pk) for pk in delivery_ids]
-    run = ChunkRun(UUID(token), using=using, timeout=timeout)
+    claim = checked(delivery_ids, token=token, using=using, timeout=timeout)
+    run = ChunkRun(claim.token, using=claim.using, timeout=claim.timeout)
     for connection in connections.all(initialized_only=True):
         # A worker may have slept for a day since they were last used.
         revive(connection.alias)
     try:
-        return run.run(ids)
+        return run.run(claim.ids)
     finally:
         signals.chunk_finished.send_robust(sender=None, using=using)
 

@@ -21,7 +21,7 @@ from rq.job import JobStatus
 from rq.queue import EnqueueData
 
 from . import conf
-from .chunks import Chunk, job_id
+from .chunks import JOB, Chunk, job_id
 from .consumer import TIME_SLICE, consume
 from .doorbell import Doorbell
 from .exceptions import TransportUnavailable
@@ -29,8 +29,6 @@ from .registry import registry
 
 logger = logging.getLogger("eda_django")
 
-# What a job names. Not consume() itself, which no process can import before Django is set up.
-JOB = "eda_django.job.consume"
 # Seconds that a call to Redis may take before Redis counts as away.
 TIMEOUT = 5.0
 # The same for the doorbell, which has a backstop.
@@ -206,9 +204,10 @@ class InlineTransport:
             timeout = _timeout_of(chunk, DEFAULT_TIMEOUT)
             try:
                 consume(chunk.delivery_ids, token=chunk.token.hex, using=using, timeout=timeout)
-            except SystemExit as error:
+            except SystemExit:
                 # A subscriber's, and recorded as its failure. It ends a worker, not the relay.
-                logger.warning("a subscriber of %s called exit: %s", chunk.subscriber, error)
+                # Its text may be private.
+                logger.warning("a subscriber of %s called exit", chunk.subscriber)
         return refused
 
     def alive(self, claims: Mapping[UUID, str]) -> set[UUID]:

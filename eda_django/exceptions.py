@@ -50,6 +50,14 @@ class TransportUnavailable(EdaError):
     """The transport (Redis) cannot be reached just now."""
 
 
+class RefusedJob(EdaError, ValueError):
+    """A job in Redis is not one that this library, or the site, would have pushed."""
+
+
+class BrokenJob(EdaError):
+    """The consumer could not go on; the reason is in the worker's log, and not in Redis."""
+
+
 class Discard(EdaError):
     """Raise in a subscriber to drop this delivery for good: `raise Discard("cancelled")`."""
 

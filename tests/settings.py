@@ -45,6 +45,16 @@ EDA_DJANGO: dict[str, Any] = {"SOURCE": "tests"}
 if "EDA_TEST_LEASE" in os.environ:
     EDA_DJANGO["LEASE"] = float(os.environ["EDA_TEST_LEASE"])
 
+# Closed to strangers' jobs, as docs/how-to/secure-redis.md tells to.
+if "EDA_TEST_SECURE" in os.environ:
+    RQ = {
+        "JOB_CLASS": "eda_django.secure.SecureJob",
+        "WORKER_CLASS": "eda_django.secure.SecureWorker",
+    }
+    for queue in RQ_QUEUES.values():
+        queue["SERIALIZER"] = "rq.serializers.JSONSerializer"
+    EDA_DJANGO["ALLOWED_JOBS"] = ["tests.attacker.leave_a_file"]
+
 # What the processes say that tests start, tests read.
 if "EDA_TEST_CHILD" in os.environ:
     LOGGING = {

@@ -9,6 +9,7 @@ from django.test import override_settings
 
 from eda_django import conf
 
+PATHS = "a list of dotted names of functions, such as 'shop.jobs.report'"
 WRONG = [
     ("SOURCE", "", "a text of 1 to 255 characters"),
     ("SOURCE", "a" * 256, "a text of 1 to 255 characters"),
@@ -30,6 +31,11 @@ WRONG = [
     ("REQUIRE_ATOMIC", 1, "True or False"),
     ("REDACT", "password", "a list of field names"),
     ("REDACT", [5], "a list of field names"),
+    ("ALLOWED_JOBS", "shop.jobs.report", PATHS),
+    ("ALLOWED_JOBS", ["report"], PATHS),
+    ("ALLOWED_JOBS", ["shop.jobs.*"], PATHS),
+    ("ALLOWED_JOBS", ["shop..report"], PATHS),
+    ("ALLOWED_JOBS", [print], PATHS),
 ]
 
 
@@ -55,7 +61,8 @@ def test_a_wrong_value_is_named_shown_and_corrected(key: str, value: Any, must_b
         (
             5,
             "Unknown EDA_DJANGO key 5; the keys are SOURCE, QUEUE, BATCH_SIZE, CHUNK_SIZE, "
-            "POLL_INTERVAL, LEASE, RETENTION, REQUIRE_ATOMIC, MAX_EVENT_BYTES, REDACT.",
+            "POLL_INTERVAL, LEASE, RETENTION, REQUIRE_ATOMIC, MAX_EVENT_BYTES, REDACT, "
+            "ALLOWED_JOBS.",
         ),
     ],
 )
@@ -89,6 +96,7 @@ def test_every_key_is_optional_and_every_default_is_right(settings: Any):
         "REQUIRE_ATOMIC": True,
         "MAX_EVENT_BYTES": 1_048_576,
         "REDACT": (),
+        "ALLOWED_JOBS": (),
     }
 
 

@@ -1,8 +1,11 @@
 """Django-rq's own workers run deliveries beside a site's other jobs, whatever their class."""
 
+import binascii
 import subprocess
 import sys
 import zlib
+from base64 import b64decode
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -100,6 +103,14 @@ def test_redis_holds_ids_and_no_payload(processes: Processes, redis_client: Any)
             assert secret not in text
 
 
+def parts(entry: dict[bytes, bytes]) -> Iterator[bytes]:
+    """Yield the fields of a job's result; what RQ packs into a text, unpacked."""
+    for name, value in entry.items():
+        yield from (name, value)
+        with suppress(binascii.Error, zlib.error):
+            yield zlib.decompress(b64decode(value, validate=True))
+
+
 def dump(client: Any) -> str:
     """Return everything that is in Redis, unpacked."""
     reads = {
@@ -108,7 +119,7 @@ def dump(client: Any) -> str:
         b"list": lambda key: client.lrange(key, 0, -1),
         b"set": lambda key: list(client.smembers(key)),
         b"zset": lambda key: client.zrange(key, 0, -1),
-        b"stream": lambda key: [repr(client.xrange(key)).encode()],
+        b"stream": lambda key: [part for _, entry in client.xrange(key) for part in parts(entry)],
     }
     found = []
     for key in client.scan_iter():

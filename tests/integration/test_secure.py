@@ -1,0 +1,364 @@
+"""What somebody can still do who can write to Redis, and to nothing else: the table of the docs.
+
+Relay and workers are real, and configured as the docs tell to. The attacker reads and writes Redis
+by hand. Whatever is done, no effect is lost or doubled, and nothing runs that is not the site's.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import django_rq
+import pytest
+from django.core.management import call_command
+
+from eda_django.models import Attempt, Delivery, Status
+from tests import attacker
+from tests.attacker import LISTED, call, consume_call, forge, pickled, stolen
+from tests.integration import ordering
+from tests.integration.ordering import place_notes
+from tests.integration.processes import Process, Processes, eventually
+from tests.integration.test_workers import dump
+from tests.testapp.models import Effect
+
+pytestmark = pytest.mark.processes
+
+JSON = "rq.serializers.JSONSerializer"
+KINDS = {
+    "fork": ("rqworker", "default"),
+    "simple": ("rqworker", "default", "--worker-class=eda_django.secure.SecureSimpleWorker"),
+    "pool": ("rqworker-pool", "default", "--num-workers=2"),
+}
+
+
+@pytest.fixture
+def trap(tmp_path: Path) -> Iterator[Path]:
+    """Return the path of what must not exist after the test."""
+    path = tmp_path / "sprung"
+    yield path
+    assert not path.exists(), "something ran that must not run"
+
+
+class Site:
+    """A relay and workers that are closed to strangers' jobs."""
+
+    def __init__(self, processes: Processes, trap: Path) -> None:
+        self._processes = processes
+        self._environment = {
+            "EDA_TEST_SECURE": "1",
+            "EDA_TEST_LEASE": "0.5",
+            "EDA_TEST_TRAP": str(trap),
+        }
+
+    def relay(self) -> Process:
+        process = self._processes.relay(**self._environment)
+        process.says("relay started")
+        return process
+
+    def worker(self, kind: str = "simple", *words: str) -> Process:
+        return self._processes.run(*KINDS[kind], *words, **self._environment)
+
+    def work(self) -> None:
+        """Do all that is in the queue, here: it is RQ's SimpleWorker, and needs no process."""
+        django_rq.get_worker("default").work(burst=True)
+
+
+@pytest.fixture
+def site(processes: Processes, trap: Path, settings: Any) -> Site:
+    settings.RQ = attacker.SECURE
+    settings.EDA_DJANGO = {**settings.EDA_DJANGO, "ALLOWED_JOBS": [LISTED], "LEASE": 0.5}
+    settings.RQ_QUEUES = {n: {**q, "SERIALIZER": JSON} for n, q in settings.RQ_QUEUES.items()}
+    return Site(processes, trap)
+
+
+def push_notes(*behaviours: str) -> None:
+    """Publish, and have a relay push; no relay is left to mend anything."""
+    place_notes(*behaviours)
+    call_command("relay", "--once")
+
+
+def attempts() -> list[int]:
+    return list(Delivery.objects.order_by("pk").values_list("attempts", flat=True))
+
+
+def effects() -> Counter[Any]:
+    """Return how many effects each event has had."""
+    return Counter(Effect.objects.values_list("event_id", flat=True))
+
+
+def once(count: int) -> bool:
+    """Return whether so many deliveries are done, each with one effect."""
+    found = effects()
+    done = ordering.statuses() == {Status.SUCCEEDED: count}
+    return done and len(found) == count and set(found.values()) == {1}
+
+
+# Nothing
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_other_functions_and_pickles_do_not_run(
+    site: Site, redis_client: Any, trap: Path, tmp_path: Path, kind: str
+) -> None:
+    """In whatever worker: refused jobs fail, a listed function and the deliveries run."""
+    jobs = [
+        forge(redis_client, call("os.mkdir", str(trap)), queue="default"),
+        forge(redis_client, pickled(trap), queue="default"),
+        forge(
+            redis_client,
+            call(LISTED, str(trap)),
+            queue="default",
+            failure_callback_name=attacker.UNLISTED,
+        ),
+    ]
+    abandoned = forge(
+        redis_client,
+        call(LISTED, str(trap)),
+        queue="default",
+        status="started",
+        failure_callback_name=attacker.UNLISTED,
+        meta=pickled(trap),
+    )
+    redis_client.lrem("rq:queue:default", 0, abandoned)
+    redis_client.zadd("rq:wip:default", {f"{abandoned}:1": 1})
+    forge(redis_client, call(LISTED, str(tmp_path / "mine")), queue="default")
+    push_notes("", "")
+    worker = site.worker(kind, "--burst")
+    assert worker.ends() == 0, worker.log
+    for job_id in (*jobs, abandoned):
+        assert redis_client.hget(f"rq:job:{job_id}", "status") == b"failed"
+    assert (tmp_path / "mine").exists()
+    assert once(2)
+
+
+def test_ids_without_the_token_start_nothing(site: Site, redis_client: Any) -> None:
+    """A token is 122 random bits, and no delivery starts under another."""
+    push_notes("", "")
+    redis_client.flushall()
+    ids = list(Delivery.objects.values_list("pk", flat=True))
+    for token in (uuid4().hex, "0" * 32):
+        forge(redis_client, consume_call(ids, token=token), queue="default")
+    site.work()
+    assert ordering.statuses() == {Status.QUEUED: 2}
+    assert not redis_client.zcard("rq:failed:default")
+
+
+@pytest.mark.django_db(transaction=True, databases=["default", "other"])
+def test_another_database_has_nothing_under_the_token(site: Site, redis_client: Any) -> None:
+    push_notes("")
+    [(_, ids, kwargs)] = stolen(redis_client, queue="default")
+    redis_client.flushall()
+    fine = forge(redis_client, consume_call(ids, **{**kwargs, "using": "other"}), queue="default")
+    refused = forge(
+        redis_client, consume_call(ids, **{**kwargs, "using": "elsewhere"}), queue="default"
+    )
+    site.work()
+    assert ordering.statuses() == {Status.QUEUED: 1}
+    failed = redis_client.zrange("rq:failed:default", 0, -1)
+    assert (fine.encode() in failed, failed) == (False, [refused.encode()])
+
+
+def test_redis_tells_ids_and_names_only(site: Site, redis_client: Any) -> None:
+    """What can be read there: numbers, tokens, names of subscribers, queues and workers."""
+    order, *_ = ordering.place_orders(1)
+    call_command("relay", "--once")
+    text = dump(redis_client)
+    assert "testapp.reserve" in text
+    for secret in ("O-0", "2026-03-29", str(order.payload.reference)):
+        assert secret not in text
+
+
+# Sooner
+
+
+def test_queued_delivery_starts_before_its_turn(site: Site, redis_client: Any) -> None:
+    """Whoever reads a token may start what is due anyway; the job in the queue finds it done."""
+    push_notes("")
+    push_notes("")
+    [_, (_, ids, kwargs)] = stolen(redis_client, queue="default")
+    forge(redis_client, consume_call(ids, **kwargs), queue="default", at_front=True)
+    site.work()
+    assert once(2)
+    first, _ = Effect.objects.order_by("pk").values_list("event_id", flat=True)
+    assert first == Delivery.objects.get(pk=ids[0]).event.event_id
+
+
+def test_copies_of_a_job_double_nothing(site: Site, redis_client: Any) -> None:
+    """G3: 300 copies of one job, and its own id 300 times, in two workers at once."""
+    push_notes(*[""] * 8)
+    jobs = stolen(redis_client, queue="default")
+    for job_id, ids, kwargs in jobs:
+        for _ in range(300 // len(jobs)):
+            forge(redis_client, consume_call(ids, **kwargs), queue="default")
+            redis_client.rpush("rq:queue:default", job_id)
+    first, second = site.worker("simple", "--burst"), site.worker("simple", "--burst")
+    assert (first.ends(), second.ends()) == (0, 0)
+    assert once(8)
+    assert attempts() == [1] * 8
+
+
+def test_copy_of_a_job_that_runs_starts_nothing(site: Site, redis_client: Any) -> None:
+    """G3: a second worker finds the row running."""
+    push_notes("sleep:2")
+    [(_, ids, kwargs)] = stolen(redis_client, queue="default")
+    for _ in range(5):
+        forge(redis_client, consume_call(ids, **kwargs), queue="default")
+    first, second = site.worker("simple", "--burst"), site.worker("simple", "--burst")
+    assert (first.ends(), second.ends()) == (0, 0)
+    assert once(1)
+    assert attempts() == [1]
+
+
+# Later
+
+
+@pytest.mark.parametrize("what", ["rq:job:*", "rq:queue:default", "*"])
+def test_deleted_keys_delay_by_a_lease(site: Site, redis_client: Any, what: str) -> None:
+    push_notes("", "")
+    for key in redis_client.keys(what):
+        redis_client.delete(key)
+    site.relay()
+    site.worker()
+    eventually(lambda: once(2))
+    assert attempts() == [1, 1]
+
+
+def test_job_with_fewer_ids_delays_the_others_by_a_lease(site: Site, redis_client: Any) -> None:
+    push_notes("", "")
+    for job_id, _, kwargs in stolen(redis_client, queue="default"):
+        redis_client.hset(f"rq:job:{job_id}", "data", consume_call([], **kwargs))
+    site.work()
+    assert ordering.statuses() == {Status.QUEUED: 2}
+    site.relay()
+    site.worker()
+    eventually(lambda: once(2))
+    assert attempts() == [1, 1]
+
+
+def test_suspended_workers_go_on_when_the_key_is_gone(site: Site, redis_client: Any) -> None:
+    redis_client.set("rq:suspended", 1)
+    push_notes("")
+    worker = site.worker()
+    worker.says("suspended")
+    assert ordering.statuses() == {Status.QUEUED: 1}
+    redis_client.delete("rq:suspended")
+    eventually(lambda: once(1))
+
+
+def test_worker_that_is_told_to_end_ends(site: Site, redis_client: Any) -> None:
+    """RQ's own command; the supervisor starts another."""
+    worker = site.worker()
+    worker.says("Listening on")
+    [key] = eventually(lambda: redis_client.smembers("rq:workers"))
+    channel = f"rq:pubsub:{key.decode().removeprefix('rq:worker:')}"
+    redis_client.publish(channel, json.dumps({"command": "shutdown"}))
+    assert worker.ends() == 0
+    push_notes("")
+    site.work()
+    assert once(1)
+
+
+# Attempts
+
+
+@pytest.mark.parametrize("limit", ["job", "attempt"])
+def test_short_time_limit_costs_an_attempt(site: Site, redis_client: Any, limit: str) -> None:
+    """Of a subscriber that has no timeout of its own; again and again, and it is a dead letter."""
+    push_notes("sleep:3:1")
+    [(job_id, ids, kwargs)] = stolen(redis_client, queue="default")
+    if limit == "job":
+        redis_client.hset(f"rq:job:{job_id}", "timeout", 1)
+    else:
+        short = consume_call(ids, **{**kwargs, "timeout": 0.2})
+        redis_client.hset(f"rq:job:{job_id}", "data", short)
+    site.work()
+    assert attempts() == [1]
+    [failed] = Attempt.objects.all()
+    assert failed.error_class.endswith(("JobTimeoutException", "SubscriberTimeout"))
+    site.relay()
+    site.worker()
+    eventually(lambda: once(1))
+    assert attempts() == [2]
+
+
+def test_long_time_limit_is_obeyed(site: Site, redis_client: Any) -> None:
+    """It goes on for longer than the queue allows, and keeps its worker as long."""
+    push_notes("")
+    [(job_id, ids, kwargs)] = stolen(redis_client, queue="default")
+    longer = consume_call(ids, **{**kwargs, "timeout": 10**9})
+    redis_client.hset(f"rq:job:{job_id}", mapping={"data": longer, "timeout": -1})
+    site.work()
+    assert once(1)
+
+
+def test_killed_work_horse_costs_an_attempt(site: Site, redis_client: Any) -> None:
+    """RQ's own command."""
+    site.relay()
+    site.worker("fork")
+    place_notes("sleep:60:1")
+    eventually(lambda: Delivery.objects.filter(status=Status.RUNNING).exists())
+    [key] = redis_client.smembers("rq:workers")
+    channel = f"rq:pubsub:{key.decode().removeprefix('rq:worker:')}"
+    redis_client.publish(channel, json.dumps({"command": "kill-horse"}))
+    eventually(lambda: once(1))
+    assert attempts() == [2]
+    assert [a.error_class for a in Attempt.objects.all()] == ["eda_django.WorkerLost"]
+
+
+# Load
+
+
+def test_flood_of_refused_jobs_keeps_workers_busy(site: Site, redis_client: Any) -> None:
+    for _ in range(200):
+        forge(redis_client, b"\x80\x05.", queue="default")
+    push_notes("")
+    site.work()
+    assert once(1)
+    assert redis_client.zcard("rq:failed:default") == 200
+
+
+def test_flood_of_the_bell_keeps_a_relay_busy(site: Site, redis_client: Any) -> None:
+    """The relay asks the database as often as it is rung for, and goes on."""
+    relay = site.relay()
+    site.worker()
+    for _ in range(2_000):
+        redis_client.rpush("eda_django:tests:bell:default", *"x" * 20)
+    place_notes("")
+    eventually(lambda: once(1))
+    assert relay.is_running
+
+
+def test_bell_that_is_no_list_is_a_lost_bell(site: Site, redis_client: Any) -> None:
+    """Polling is the backstop, and publishing does not notice."""
+    redis_client.set("eda_django:tests:bell:default", "no list")
+    relay = site.relay()
+    site.worker()
+    place_notes("")
+    eventually(lambda: once(1))
+    assert relay.is_running
+
+
+def test_workers_that_do_not_exist_are_only_shown(site: Site, redis_client: Any) -> None:
+    for name in ("ghost", "phantom"):
+        redis_client.sadd("rq:workers", f"rq:worker:{name}")
+        redis_client.sadd("rq:workers:default", f"rq:worker:{name}")
+        redis_client.hset(
+            f"rq:worker:{name}",
+            mapping={"birth": "2026-01-01T00:00:00.000000Z", "queues": "default", "state": "busy"},
+        )
+    site.relay()
+    site.worker()
+    place_notes("")
+    eventually(lambda: once(1))
+
+
+# What the site lists
+
+
+def test_listed_function_gets_any_arguments(site: Site, redis_client: Any, tmp_path: Path) -> None:
+    forge(redis_client, call(LISTED, str(tmp_path / "anywhere")), queue="default")
+    site.work()
+    assert (tmp_path / "anywhere").exists()
