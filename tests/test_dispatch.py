@@ -383,7 +383,7 @@ class TestConnection:
         """They are asked first, and by default wait for ever."""
         with hanging_server() as server:
             settings.RQ_QUEUES = {"q": {**SENTINEL, "SENTINELS": [("127.0.0.1", server.port)]}}
-            connection = dispatch._connect("q", 0.05)
+            connection: Any = dispatch._connect("q", 0.05)
             (sentinel,) = connection.connection_pool.sentinel_manager.sentinels
             options = sentinel.connection_pool.connection_kwargs
             assert options["socket_timeout"] == options["socket_connect_timeout"] == 0.05
