@@ -85,3 +85,4 @@ def test_slow_subscriber_is_not_started_twice(processes: Processes) -> None:
     (delivery,) = Delivery.objects.all()
     assert (delivery.status, delivery.attempts) == (Status.SUCCEEDED, 1)
     assert Effect.objects.count() == 1
+    assert not Attempt.objects.exists()
