@@ -487,10 +487,10 @@ def test_run_relays_until_it_is_stopped_and_signs_off(caplog: pytest.LogCaptureF
 
 @pytest.mark.django_db
 def test_relay_that_can_not_sign_off_still_stops(caplog: pytest.LogCaptureFixture) -> None:
-    transport = Stopping()
-    transport.relay = Relay(transport=transport)
+    relay = Relay(transport=Recorder())
+    relay.stop()
     with connection.execute_wrapper(failing("DELETE FROM", OperationalError("gone"))):
-        transport.relay.run()
+        relay.run()
     assert "relay could not sign off: gone" in caplog.text
 
 
