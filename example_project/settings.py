@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import dj_database_url
+import django
 
 from example_project.mysql import driver_options
 from example_project.services import SERVICES
@@ -95,8 +96,13 @@ USE_TZ = True
 TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en-gb"
 
-EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
-EMAIL_FILE_PATH = DEMO_DIR / "mail"
+# Django 6.1 has one setting for all of mail, and warns of the older ones.
+MAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
+MAIL_FOLDER = DEMO_DIR / "mail"
+if django.VERSION >= (6, 1):
+    MAILERS = {"default": {"BACKEND": MAIL_BACKEND, "OPTIONS": {"file_path": MAIL_FOLDER}}}
+else:
+    EMAIL_BACKEND, EMAIL_FILE_PATH = MAIL_BACKEND, MAIL_FOLDER
 DEFAULT_FROM_EMAIL = "Larkspur & Co. <shop@larkspur.example>"
 
 RQ_QUEUES = {

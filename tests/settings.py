@@ -3,6 +3,8 @@
 import os
 from typing import Any
 
+import django
+
 from example_project import settings as shop
 from example_project.demo.redis_server import free_port
 from tests import databases
@@ -11,6 +13,7 @@ SECRET_KEY = "only for tests"
 DEBUG = False
 ALLOWED_HOSTS = ["*"]
 USE_TZ = True
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 TIME_ZONE = "Europe/Berlin"
 LANGUAGE_CODE = "en-us"
 DATABASES = {alias: databases.config(alias) for alias in ("default", "other")}
@@ -33,7 +36,9 @@ ROOT_URLCONF = shop.ROOT_URLCONF
 STATIC_URL = "static/"
 STATICFILES_DIRS = shop.STATICFILES_DIRS
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+if django.VERSION >= (6, 1):
+    # Before, the test runner sees to it that no mail leaves.
+    MAILERS = {"default": {"BACKEND": "django.core.mail.backends.locmem.EmailBackend"}}
 
 # The server itself is started by conftest.py; processes that tests start find it here.
 REDIS_PORT = int(os.environ.setdefault("EDA_TEST_REDIS_PORT", str(free_port())))
