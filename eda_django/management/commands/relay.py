@@ -1,5 +1,6 @@
 """manage.py relay: arguments and signals; the work is in eda_django.relay."""
 
+import logging
 import signal
 import threading
 from argparse import ArgumentParser
@@ -17,6 +18,8 @@ from eda_django.dispatch import InlineTransport, has_queue
 from eda_django.exceptions import TransportUnavailable
 from eda_django.relay import Relay
 from eda_django.sole import SoleRelay
+
+logger = logging.getLogger("eda_django")
 
 INLINE_POLL = 1.0
 
@@ -101,13 +104,17 @@ def _obeying_signals(relay: Relay) -> Iterator[None]:
     """Have the first SIGTERM or SIGINT end the relay after its batch, and a second one at once."""
     received: list[int] = []
 
+    def stop() -> None:
+        relay.stop()
+        logger.info("relay stops after what is at hand, a second signal stops it at once")
+
     def obey(number: int, frame: FrameType | None) -> None:
         received.append(number)
         if len(received) > 1:
             raise KeyboardInterrupt
         # In a thread, because the one that was interrupted may hold the lock of the very event
         # that stop() sets.
-        threading.Thread(target=relay.stop, name="eda_django.stop").start()
+        threading.Thread(target=stop, name="eda_django.stop").start()
 
     before = {number: signal.signal(number, obey) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
