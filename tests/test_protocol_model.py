@@ -18,6 +18,9 @@ from tests.model.promises import (
 from tests.model.rules import Rules
 from tests.model.state import DEAD, OPEN, QUEUED, RUNNING, SUCCEEDED, State, initial
 
+# A model asks no database.
+pytestmark = pytest.mark.once
+
 SUCCEED = frozenset({"succeed"})
 ANYTHING = frozenset({"succeed", "fail", "exit", "defer"})
 POISON = frozenset({0})

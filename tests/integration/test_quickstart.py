@@ -12,7 +12,7 @@ from example_project.demo.redis_server import RedisServer
 from tests.integration.fresh_project import FreshProject
 from tests.integration.processes import ROOT, eventually
 
-pytestmark = pytest.mark.processes
+pytestmark = [pytest.mark.processes, pytest.mark.once]
 
 BLOCK = re.compile(
     r"(?:<!-- (?P<what>[^\n]*?) -->\n)?```(?P<kind>\w+)\n(?P<text>.*?)```", re.DOTALL
