@@ -257,7 +257,7 @@ def test_w003_a_database_in_use_without_the_outbox(monkeypatch: pytest.MonkeyPat
         obj=None,
         databases=["default"],
     )
-    assert found() == []
+    assert found(databases=[]) == []
     monkeypatch.setattr("sys.argv", ["manage.py", "migrate"])
     assert found(databases=["default"]) == []
 
