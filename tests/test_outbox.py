@@ -704,7 +704,8 @@ def wait_for_two_that_wait() -> None:
     deadline = time.monotonic() + 20
     while in_thread(_waiting) < 2:
         assert time.monotonic() < deadline
-        time.sleep(0.02)
+        # InnoDB shows a copy, and makes a new one only 0.1 s after the last look at the old one.
+        time.sleep(0.25)
 
 
 def _waiting() -> int:
