@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 import redis
 from django.conf import settings
+from django.core.management.commands import flush
 
 from eda_django import dispatch
 from eda_django.events import types
@@ -26,6 +27,18 @@ def redis_server(child_settings: None) -> Iterator[RedisServer]:
     """Run the suite's own Redis, where the settings expect it."""
     with RedisServer(databases.folder() / "redis", port=settings.REDIS_PORT) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None) -> Iterator[None]:
+    """Have the flush after a transactional test keep what migrate has written.
+
+    Writing the permissions anew takes longer than most tests.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(flush, "sql_flush", databases.sql_flush)
+        patch.setattr(flush, "emit_post_migrate_signal", lambda *args: None)
+        yield
 
 
 @pytest.fixture

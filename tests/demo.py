@@ -4,24 +4,15 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from tests import databases
+from tests.waiting import PATIENCE, eventually
 
-DEADLINE = 90.0
 # What the suite sets for its own processes, and a demo must not see.
 PRIVATE = ("DJANGO_SETTINGS_MODULE", "REDIS_URL", "DATABASE_URL", "DEMO_CONTROL_DIR")
-
-
-def wait_until(condition: Callable[[], object], what: str) -> None:
-    """Wait for a condition, and fail with `what` if it doesn't come true."""
-    deadline = time.monotonic() + DEADLINE
-    while not condition():
-        assert time.monotonic() < deadline, f"waited {DEADLINE:.0f} s in vain: {what}"
-        time.sleep(0.05)
 
 
 class DemoProcess:
@@ -50,7 +41,7 @@ class DemoProcess:
     def address(self) -> str:
         """Return the shop's address once it answers."""
         path = self.folder / "address"
-        wait_until(lambda: path.exists() or self.process.poll() is not None, "the shop's address")
+        eventually(lambda: path.exists() or self.process.poll() is not None, "the shop's address")
         assert path.exists(), self.text
         return path.read_text()
 
@@ -70,7 +61,7 @@ class DemoProcess:
     def end(self, number: int = signal.SIGTERM) -> int:
         """Send a signal and return the exit code."""
         self.process.send_signal(number)
-        return self.process.wait(DEADLINE)
+        return self.process.wait(PATIENCE)
 
     def _command(self, entry: Path) -> str:
         """Return the command line of a process that belongs to this demo, else nothing."""
@@ -94,7 +85,7 @@ def running_demo(folder: Path, *arguments: str, database_url: str = "") -> Itera
     finally:
         if demo.process.poll() is None:
             demo.end()
-        wait_until(lambda: not demo.pieces(), "the end of every piece")
+        eventually(lambda: not demo.pieces(), "the end of every piece")
 
 
 @contextmanager

@@ -1,7 +1,6 @@
 """The demo with real processes: its Redis, its supervisor, and the whole of it."""
 
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -12,7 +11,6 @@ from urllib.error import URLError
 
 import pytest
 import redis
-from pytest_django import DjangoDbBlocker
 
 from example_project.demo import redis_server
 from example_project.demo.guardian import Guardian
@@ -21,9 +19,10 @@ from example_project.demo.pieces import Command
 from example_project.demo.redis_server import RedisServer, RedisServerError, find_executable
 from example_project.demo.supervisor import Supervisor
 from example_project.demo.switches import Switches
-from tests.demo import DEADLINE, DemoProcess, database_for_a_demo, running_demo, wait_until
+from tests.demo import DemoProcess, running_demo
+from tests.waiting import PATIENCE, eventually
 
-pytestmark = pytest.mark.processes
+pytestmark = [pytest.mark.processes, pytest.mark.once]
 
 
 # Redis
@@ -108,7 +107,7 @@ def test_a_piece_that_dies_is_started_again(
     pid = server.pid
     assert pid
     os.kill(pid, signal.SIGKILL)
-    wait_until(lambda: server.is_running and server.pid != pid, "another Redis")
+    eventually(lambda: server.is_running and server.pid != pid, "another Redis")
     assert said[0].startswith("redis failed at once")
 
 
@@ -118,9 +117,9 @@ def test_a_piece_that_fails_at_once_shows_its_log(said: list[str], tmp_path: Pat
     piece = Command("relay", "no_such_command", log=tmp_path / "relay.log")
     with Supervisor(switches=Switches(tmp_path), say=said.append, clock=lambda: now[0]) as running:
         running.add(piece)
-        wait_until(lambda: len(said) == 1, "a failure")
+        eventually(lambda: len(said) == 1, "a failure")
         now[0] += 1.0
-        wait_until(lambda: len(said) == 2, "another one")
+        eventually(lambda: len(said) == 2, "another one")
     assert said[0].startswith("relay failed at once, it is tried again in 1 s:")
     assert "Unknown command: 'no_such_command'" in said[0]
     assert "in 2 s" in said[1]
@@ -132,17 +131,17 @@ def test_a_piece_stops_and_starts_as_its_switch_says(
     shell = Command("payments", "shell", "-c", "import time; time.sleep(600)", log=tmp_path / "log")
     supervisor.add(shell)
     supervisor.switches.turn("payments", on=False)
-    wait_until(lambda: not supervisor.is_up("payments"), "the end of payments")
-    wait_until(lambda: said == ["payments is stopped, as asked."], "a word about it")
+    eventually(lambda: not supervisor.is_up("payments"), "the end of payments")
+    eventually(lambda: said == ["payments is stopped, as asked."], "a word about it")
     supervisor.switches.turn("payments", on=True)
-    wait_until(lambda: supervisor.is_up("payments"), "payments to be up again")
+    eventually(lambda: supervisor.is_up("payments"), "payments to be up again")
 
 
 def test_a_piece_that_ignores_the_signal_is_ended_by_force(tmp_path: Path) -> None:
     code = "import signal, time; signal.signal(15, 1); print('deaf'); time.sleep(600)"
     deaf = Command("deaf", "shell", "-c", code, log=tmp_path / "log")
     deaf.start()
-    wait_until(lambda: "deaf" in deaf.tail(), "a piece that is deaf")
+    eventually(lambda: "deaf" in deaf.tail(), "a piece that is deaf")
     deaf.stop(0.1)
     assert not deaf.is_running
 
@@ -157,7 +156,7 @@ def test_the_guardian_ends_what_its_demo_can_no_longer_end() -> None:
     threading.Thread(target=ended.wait).start()
     try:
         guardian.close()
-        assert ended.wait(DEADLINE) == -signal.SIGTERM
+        assert ended.wait(PATIENCE) == -signal.SIGTERM
         assert kept.poll() is None
     finally:
         kept.kill()
@@ -165,23 +164,6 @@ def test_the_guardian_ends_what_its_demo_can_no_longer_end() -> None:
 
 
 # The whole demo
-
-
-@pytest.fixture
-def database_url(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[str]:
-    with django_db_blocker.unblock(), database_for_a_demo() as url:
-        yield url
-
-
-def test_twelve_customers_lose_nothing(tmp_path: Path, database_url: str) -> None:
-    """G2, G3: through pages, outbox, relay and workers, with one service down for a while."""
-    with running_demo(tmp_path, "--orders=12", database_url=database_url) as demo:
-        code = demo.process.wait(DEADLINE * 2)
-        assert code == 0, demo.text
-    table = dict(re.findall(r"│ +(\w+) +│ +(\d+) │", demo.text))
-    assert (table["lost"], table["doubled"], table["stuck"]) == ("0", "0", "1")
-    assert "payments was down for" in demo.text
-    assert not (tmp_path / "address").exists()
 
 
 @pytest.fixture
@@ -197,11 +179,11 @@ def test_a_demo_mends_itself_and_ends_with_everything_it_started(demo: DemoProce
     relay = demo.pid_of("manage.py relay")
     assert relay
     os.kill(relay, signal.SIGKILL)
-    wait_until(lambda: demo.pid_of("manage.py relay") not in (None, relay), "another relay")
+    eventually(lambda: demo.pid_of("manage.py relay") not in (None, relay), "another relay")
     Switches(tmp := demo.folder / "switches").turn("billing", on=False)
     assert tmp.exists()
-    wait_until(lambda: not demo.pid_of("rqworker billing"), "the end of billing's worker")
-    wait_until(lambda: "7 of 8 up · down: billing" in demo.text, "a line of status")
+    eventually(lambda: not demo.pid_of("rqworker billing"), "the end of billing's worker")
+    eventually(lambda: "7 of 8 up · down: billing" in demo.text, "a line of status")
     assert demo.end(signal.SIGINT) == 0
     assert not demo.pieces()
     with pytest.raises(URLError):
@@ -212,13 +194,13 @@ def test_a_demo_that_is_killed_leaves_nothing_behind(demo: DemoProcess) -> None:
     demo.address()
     assert len(demo.pieces()) > 8
     demo.end(signal.SIGKILL)
-    wait_until(lambda: not demo.pieces(), "the end of every piece")
+    eventually(lambda: not demo.pieces(), "the end of every piece")
 
 
 def test_a_demo_says_what_is_wrong_with_its_urls(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with running_demo(tmp_path, database_url="postgres://nobody@127.0.0.1:1/none") as broken:
-        assert broken.process.wait(DEADLINE) == 1
+        assert broken.process.wait(PATIENCE) == 1
     assert "The database can't be used:" in broken.text
     assert "Traceback" not in broken.text

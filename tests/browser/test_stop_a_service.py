@@ -7,7 +7,8 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect
 
-from tests.demo import DEADLINE, DemoProcess
+from tests.demo import DemoProcess
+from tests.waiting import PATIENCE
 
 pytestmark = [pytest.mark.browser, pytest.mark.processes, pytest.mark.once]
 
@@ -23,7 +24,7 @@ class Visitor:
         self.screenshots = screenshots
         self.complaints: list[str] = []
         self.loads = 0
-        page.set_default_timeout(DEADLINE * 1000)
+        page.set_default_timeout(PATIENCE * 1000)
         page.on("console", self._hear)
         page.on("pageerror", lambda error: self.complaints.append(f"script: {error}"))
         page.on("request", self._check_host)
@@ -69,7 +70,7 @@ class Visitor:
 
 @pytest.fixture
 def visitor(demo: DemoProcess, chromium: Browser, screenshots: Path) -> Visitor:
-    expect.set_options(timeout=DEADLINE * 1000)
+    expect.set_options(timeout=PATIENCE * 1000)
     page = chromium.new_context(viewport={"width": 1200, "height": 900}).new_page()
     return Visitor(page, demo.address(), screenshots)
 

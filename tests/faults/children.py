@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.faults.planting import Plan
-from tests.integration.processes import PATIENCE, descendants, end, eventually
+from tests.integration.processes import descendants, end
+from tests.waiting import PATIENCE, eventually
 
 SIMPLE, FORK = "rq.SimpleWorker", "rq.Worker"
 

@@ -12,9 +12,9 @@ from eda_django.models import Attempt, Delivery, Status
 from tests.faults.children import FORK, SIMPLE, Children
 from tests.faults.points import LOST
 from tests.integration import ordering
-from tests.integration.processes import eventually
 from tests.integration.test_workers import dump
 from tests.testapp.models import Effect
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.processes
 

@@ -17,9 +17,10 @@ from tests.faults import points
 from tests.faults.children import Child, Children
 from tests.faults.points import ALL, EVENTS, LOST, Point
 from tests.integration import ordering
-from tests.integration.processes import ROOT, eventually
+from tests.integration.processes import ROOT
 from tests.relaying import lapse_leases
 from tests.testapp.models import Effect
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.processes
 

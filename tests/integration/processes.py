@@ -4,32 +4,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
 
-import pytest
+from tests.waiting import PATIENCE, eventually
 
 ROOT = Path(__file__).resolve().parents[2]
-# Seconds in which what must happen must have happened; a busy machine takes its time.
-PATIENCE = 40.0
 # Seconds that processes get to end by themselves.
 PARTING = 10.0
-
-T = TypeVar("T")
-
-
-def eventually(
-    condition: Callable[[], T | None], *, within: float = PATIENCE, every: float = 0.02
-) -> T:
-    """Return what `condition` returns as soon as that is true; fail the test if it isn't soon."""
-    deadline = time.monotonic() + within
-    while not (value := condition()):
-        if time.monotonic() > deadline:
-            pytest.fail(f"not within {within:g} s, it is {value!r}", pytrace=True)
-        time.sleep(every)
-    return value
 
 
 class Process:

@@ -11,7 +11,7 @@ from django.db import connection
 from example_project.demo.redis_server import RedisServer
 from tests import databases
 from tests.integration.fresh_project import FreshProject
-from tests.integration.processes import eventually
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.processes
 

@@ -8,8 +8,9 @@ import pytest
 from eda_django.models import Attempt, Delivery, Status
 from tests.integration import ordering
 from tests.integration.ordering import place_notes
-from tests.integration.processes import Process, Processes, descendants, eventually
+from tests.integration.processes import Process, Processes, descendants
 from tests.testapp.models import Effect
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.processes
 

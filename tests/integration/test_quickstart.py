@@ -10,7 +10,8 @@ import pytest
 
 from example_project.demo.redis_server import RedisServer
 from tests.integration.fresh_project import FreshProject
-from tests.integration.processes import ROOT, eventually
+from tests.integration.processes import ROOT
+from tests.waiting import eventually
 
 pytestmark = [pytest.mark.processes, pytest.mark.once]
 

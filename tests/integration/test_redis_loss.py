@@ -14,8 +14,9 @@ from eda_django.models import Delivery, Status
 from example_project.demo.redis_server import RedisServer
 from tests.integration import ordering
 from tests.integration.ordering import SUBSCRIBERS, place_notes, place_orders
-from tests.integration.processes import Process, Processes, eventually
+from tests.integration.processes import Process, Processes
 from tests.integration.servers import queue_at
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.processes
 

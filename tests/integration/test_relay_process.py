@@ -11,9 +11,10 @@ from django.db import connection
 from eda_django.models import Delivery, RelayHeartbeat, Status
 from tests.integration import ordering
 from tests.integration.ordering import place_notes
-from tests.integration.processes import Process, Processes, eventually
+from tests.integration.processes import Process, Processes
 from tests.integration.servers import closed_port
 from tests.testapp.models import Effect
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.processes
 

@@ -5,7 +5,8 @@ import pytest
 from eda_django.models import Delivery, OutboxEvent, Status
 from tests.integration import ordering
 from tests.integration.ordering import place_notes
-from tests.integration.processes import Processes, eventually
+from tests.integration.processes import Processes
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.processes
 

@@ -20,11 +20,13 @@ from tests import attacker
 from tests.attacker import LISTED, call, consume_call, forge, pickled, stolen
 from tests.integration import ordering
 from tests.integration.ordering import place_notes
-from tests.integration.processes import Process, Processes, eventually
+from tests.integration.processes import Process, Processes
 from tests.integration.test_workers import dump
 from tests.testapp.models import Effect
+from tests.waiting import eventually
 
-pytestmark = pytest.mark.processes
+# The attacker has Redis, not the database.
+pytestmark = [pytest.mark.processes, pytest.mark.once]
 
 JSON = "rq.serializers.JSONSerializer"
 KINDS = {

@@ -6,8 +6,9 @@ from django.db import connection
 from eda_django.models import Attempt, Delivery, OutboxEvent, Status
 from tests.integration import ordering
 from tests.integration.ordering import SUBSCRIBERS, place_orders
-from tests.integration.processes import Processes, eventually
+from tests.integration.processes import Processes
 from tests.testapp.models import Effect, Order
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.processes
 
