@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from django.db import connection, transaction
+from django.db.models import F
 from django.test.utils import override_settings
 from django.utils import timezone
 
@@ -44,6 +45,16 @@ def test_stored_times_and_the_time_now_compare_in_order(seconds: float) -> None:
     beat(after(60 + seconds))
     past = RelayHeartbeat.objects.filter(beat_at__lte=DatabaseNow())
     assert list(past.values_list("name", flat=True)) == ["r0"]
+
+
+@pytest.mark.django_db
+def test_what_is_due_now_is_due_at_once() -> None:
+    """G11: within the same instant too, or a relay that drains would stop before the end."""
+    beat(DatabaseNow())
+    asked = RelayHeartbeat.objects.annotate(now=DatabaseNow(), due=after(0), then=after(0.001))
+    # In one statement, because SQLite's clock stands still for as long as that takes.
+    assert asked.filter(due__lte=F("now")).exists()
+    assert not asked.filter(then__lte=F("now")).exists()
 
 
 @pytest.mark.django_db

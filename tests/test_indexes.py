@@ -30,7 +30,7 @@ HEX = {
 NOW = {
     "postgresql": "now()",
     "mysql": "UTC_TIMESTAMP(6)",
-    "sqlite": "STRFTIME('%Y-%m-%d %H:%M:%f', 'now')",
+    "sqlite": "STRFTIME('%Y-%m-%d %H:%M:%f000', 'now')",
 }
 
 
