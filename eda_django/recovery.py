@@ -3,10 +3,10 @@
 import logging
 
 from . import conf
-from .dispatch import Transport
 from .models import Delivery
 from .models.locking import writing
 from .registry import Registry
+from .transport import Transport
 from .verdicts import Verdict, judge_lost
 
 logger = logging.getLogger("eda_django")

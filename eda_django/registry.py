@@ -98,6 +98,12 @@ class Registry:
     def names(self) -> list[str]:
         return list(self._by_name)
 
+    def timeout_of(self, name: str, default: float | None) -> float | None:
+        """Return the seconds an attempt may take, None for no limit, which RQ spells as -1."""
+        subscription = self.get(name)
+        limit = (subscription.timeout if subscription else None) or default
+        return limit if limit and limit > 0 else None
+
     def type_names(self) -> set[str]:
         """Return every event name that the code declares or names exactly."""
         exact = {p for s in self for p in s.patterns if not is_pattern(p)}

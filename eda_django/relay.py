@@ -6,11 +6,10 @@ import random
 import socket
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 from django.db import (
     DEFAULT_DB_ALIAS,
@@ -21,15 +20,16 @@ from django.db import (
 )
 
 from . import conf
-from .chunks import Chunk
 from .consumer import UNKNOWN_SUBSCRIBER
-from .dispatch import RqTransport, Transport
+from .dispatch import RqTransport
 from .exceptions import TransportUnavailable
 from .models import Delivery, OutboxEvent, Outlook, RelayHeartbeat, look
 from .models.locking import writing
+from .pushing import Pusher
 from .recovery import recover_queued, recover_running
 from .registry import Registry, registry
 from .routing import Router
+from .transport import Transport
 from .verdicts import UNDECODABLE
 from .version import __version__
 
@@ -42,12 +42,9 @@ PRUNING = 60.0
 FORGOTTEN = 86_400.0
 # Seconds to wait while the database or Redis is away; doubled each time, up to the second.
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 15.0
-# Seconds until a chunk that can't be pushed, for a reason of its own, is tried again.
-REFUSED_PAUSE = 15.0
 # Seconds until the next look when everything due is in other hands: another relay's, or, for a
 # lapsed lease, those of a subscriber that is slow.
 CONTENDED, SLOW = 0.1, 1.0
-UNPUSHABLE = "eda_django.Unpushable"
 
 
 class Relay:
@@ -76,6 +73,7 @@ class Relay:
         self.name = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
         self.stopping = threading.Event()
         self.router = Router(using, subscriptions)
+        self.pusher = Pusher(using, self.transport)
         self.events = OutboxEvent.objects.using(using)
         self.deliveries = Delivery.objects.using(using)
         self.heartbeats = RelayHeartbeat.objects.using(using)
@@ -159,7 +157,7 @@ class Relay:
     def fan_out(self) -> int:
         """Give every subscription its delivery of new events, push them; return how many events."""
         count, chunks = self.router.fan_out(self.batch_size)
-        self._push(chunks)
+        self.pusher.push(chunks)
         return count
 
     def push_due(self) -> int:
@@ -169,7 +167,7 @@ class Relay:
             chunks = self.deliveries.claim_due(
                 self.batch_size, size=conf.get("CHUNK_SIZE"), lease=conf.get("LEASE"), queues=queues
             )
-        return self._push(chunks)
+        return self.pusher.push(chunks)
 
     def reconcile(self) -> int:
         """Find out what became of claims whose lease is over; return how many rows changed."""
@@ -216,45 +214,6 @@ class Relay:
         self._has_retried_known = True
 
     # The parts of it
-
-    def _push(self, chunks: list[Chunk]) -> int:
-        """Hand chunks to the transport; what it does not take goes back, no attempt burns."""
-        if not chunks:
-            return 0
-        try:
-            refused = self.transport.push(chunks, using=self.using)
-        except TransportUnavailable:
-            # Should any of it have arrived, its jobs find their claims gone and do nothing.
-            for chunk in chunks:
-                self.deliveries.release(chunk.token, chunk.delivery_ids)
-            raise
-        for chunk in chunks:
-            if chunk.token in refused:
-                self._refuse(chunk, refused[chunk.token])
-        self._log_refusals(chunks, refused)
-        # What is put aside was moved on, too; what is only given back was not.
-        return sum(len(chunk.delivery_ids) for chunk in chunks if refused.get(chunk.token) != "")
-
-    def _refuse(self, chunk: Chunk, reason: str) -> None:
-        if not reason:
-            self.deliveries.release(chunk.token, chunk.delivery_ids)
-            return
-        self.deliveries.put_aside(
-            chunk.token,
-            chunk.delivery_ids,
-            kind=UNPUSHABLE,
-            reason=reason,
-            seconds=REFUSED_PAUSE,
-        )
-
-    def _log_refusals(self, chunks: list[Chunk], refused: dict[UUID, str]) -> None:
-        """Say it once for each subscriber, however many chunks it is about."""
-        counts: Counter[tuple[str, str]] = Counter()
-        for chunk in chunks:
-            if reason := refused.get(chunk.token):
-                counts[chunk.subscriber, reason] += len(chunk.delivery_ids)
-        for (subscriber, reason), count in counts.items():
-            logger.error("can't push count=%s deliveries for %s: %s", count, subscriber, reason)
 
     def _in_batches(self, work: Callable[[], int]) -> None:
         while not self.stopping.is_set():

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from django.db import DEFAULT_DB_ALIAS
 from django.db.models import Max
 
-from .dispatch import InlineTransport
+from .inline import InlineTransport
 from .models import Delivery, OutboxEvent
 from .relay import Relay
 

@@ -14,11 +14,11 @@ from django.db import transaction
 from rq import Queue, SimpleWorker
 from rq.job import Job
 
-from eda_django import dispatch
 from eda_django.chunks import Chunk
 from eda_django.consumer import TIME_SLICE
-from eda_django.dispatch import InlineTransport, RqTransport
+from eda_django.dispatch import RqTransport, bell, connections, jobs, rq_transport
 from eda_django.exceptions import TransportUnavailable
+from eda_django.inline import InlineTransport
 from tests.integration.servers import closed_port, hanging_server, queue_at
 
 
@@ -71,7 +71,7 @@ class TestPush:
         chunk = a_chunk()
         push(chunk)
         job = fetch(chunk)
-        assert job.timeout == 60 + TIME_SLICE + dispatch.MARGIN
+        assert job.timeout == 60 + TIME_SLICE + jobs.MARGIN
 
     def test_queue_without_a_limit_gives_its_jobs_none(
         self, redis_client: Any, settings: Any
@@ -138,7 +138,7 @@ class TestPush:
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         """G4: or each turn would last as long as its time-out."""
-        monkeypatch.setattr(dispatch, "TIMEOUT", 0.05)
+        monkeypatch.setattr(rq_transport, "TIMEOUT", 0.05)
         now = 100.0
         transport = RqTransport(clock=lambda: now)
         lost = a_chunk("slow")
@@ -149,7 +149,7 @@ class TestPush:
             assert push(lost, transport=transport) == {lost.token: reason}
             assert alive(lost, transport=transport) == {lost.token}
             assert server.connections == tried
-            now += dispatch.REST
+            now += rq_transport.REST
             push(lost, transport=transport)
             assert server.connections > tried
 
@@ -238,7 +238,7 @@ class TestAlive:
         redis_client.lpop("rq:queue:fast")
         push(waiting)
         assert alive(lost, waiting) == {waiting.token}
-        assert 0 < redis_client.ttl(f"rq:job:{lost.job_id}") <= dispatch.FAILURE_TTL
+        assert 0 < redis_client.ttl(f"rq:job:{lost.job_id}") <= jobs.FAILURE_TTL
         assert redis_client.ttl(f"rq:job:{waiting.job_id}") == -1
 
     def test_job_that_was_run_is_not_alive(self, redis_client: Any) -> None:
@@ -259,7 +259,7 @@ class TestAlive:
         self, redis_client: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """What is behind its head is believed, until the list is short enough to look."""
-        monkeypatch.setattr(dispatch, "HEAD", 2)
+        monkeypatch.setattr(jobs, "HEAD", 2)
         first, lost, last = a_chunk(), a_chunk(), a_chunk()
         push(first, lost, last, a_chunk())
         redis_client.lrem("rq:queue:fast", 1, lost.job_id)
@@ -335,20 +335,20 @@ class TestWait:
 class TestRing:
     def test_rings_are_capped(self, redis_client: Any) -> None:
         """A relay that is off for a day finds a short list."""
-        bell = dispatch._Bell()
-        for _ in range(dispatch.MAX_RINGS + 5):
-            bell.ring("default")
-        assert redis_client.llen("eda_django:tests:bell:default") == dispatch.MAX_RINGS
+        ringer = bell._Bell()
+        for _ in range(bell.MAX_RINGS + 5):
+            ringer.ring("default")
+        assert redis_client.llen("eda_django:tests:bell:default") == bell.MAX_RINGS
 
     def test_bell_follows_the_settings(self, redis_client: Any, settings: Any) -> None:
-        bell = dispatch._Bell()
-        bell.ring("default")
+        ringer = bell._Bell()
+        ringer.ring("default")
         with (
             elsewhere(settings, "default", port=closed_port()),
             pytest.raises(redis.exceptions.ConnectionError),
         ):
-            bell.ring("default")
-        bell.ring("default")
+            ringer.ring("default")
+        ringer.ring("default")
         assert redis_client.llen("eda_django:tests:bell:default") == 2
 
 
@@ -374,7 +374,7 @@ class TestConnection:
     )
     def test_connection_has_a_time_limit(self, settings: Any, config: dict[str, Any]) -> None:
         settings.RQ_QUEUES = {"q": config}
-        with dispatch._connect("q", 0.25) as connection:
+        with connections.connect("q", 0.25) as connection:
             options = connection.connection_pool.connection_kwargs
             assert options["socket_timeout"] == options["socket_connect_timeout"] == 0.25
             assert options["retry"]._retries == 0
@@ -385,7 +385,7 @@ class TestConnection:
         """They are asked first, and by default wait for ever."""
         with hanging_server() as server:
             settings.RQ_QUEUES = {"q": {**SENTINEL, "SENTINELS": [("127.0.0.1", server.port)]}}
-            connection: Any = dispatch._connect("q", 0.05)
+            connection: Any = connections.connect("q", 0.05)
             (sentinel,) = connection.connection_pool.sentinel_manager.sentinels
             options = sentinel.connection_pool.connection_kwargs
             assert options["socket_timeout"] == options["socket_connect_timeout"] == 0.05
@@ -399,7 +399,7 @@ class TestConnection:
         shared = redis.Redis(socket_timeout=99)
         monkeypatch.setattr(django_rq, "get_connection", lambda name: shared)
         settings.RQ_QUEUES = {"q": {"USE_REDIS_CACHE": "default"}}
-        assert dispatch._connect("q", 0.25) is shared
+        assert connections.connect("q", 0.25) is shared
         assert shared.connection_pool.connection_kwargs["socket_timeout"] == 99
 
 

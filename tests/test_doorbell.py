@@ -14,6 +14,7 @@ from django.conf import settings as site
 from django.db import connections, transaction
 
 from eda_django import dispatch, publish
+from eda_django.dispatch import bell as redis_bell
 from eda_django.doorbell import FIRST_PAUSE, LONGEST_PAUSE, Doorbell
 from tests.integration.servers import closed_port, hanging_server, queue_at
 from tests.testapp.events import Noted
@@ -199,8 +200,8 @@ class Watch:
 def bell(monkeypatch: pytest.MonkeyPatch) -> Doorbell:
     """Return the site's doorbell as it is in a new process."""
     dispatch.doorbell.flush(PATIENCE)
-    fresh = Doorbell(dispatch._Bell().ring)
-    monkeypatch.setattr(dispatch, "doorbell", fresh)
+    fresh = Doorbell(redis_bell._Bell().ring)
+    monkeypatch.setattr(redis_bell, "doorbell", fresh)
     return fresh
 
 
@@ -248,7 +249,7 @@ class TestPublishing:
     def test_bell_rings_once_a_commit_and_not_before(
         self, bell: Doorbell, redis_client: Any
     ) -> None:
-        key = dispatch.bell_key("default")
+        key = redis_bell.bell_key("default")
         with transaction.atomic():
             for _ in range(3):
                 publish(Noted("x"))

@@ -14,12 +14,14 @@ from django.utils import timezone
 
 from eda_django import Event, publish, subscribes
 from eda_django.chunks import Chunk
-from eda_django.dispatch import InlineTransport, RqTransport
+from eda_django.dispatch import RqTransport
 from eda_django.exceptions import TransportUnavailable
+from eda_django.inline import InlineTransport
 from eda_django.models import Delivery, OutboxEvent, RelayHeartbeat, look
 from eda_django.models.clock import after
+from eda_django.pushing import UNPUSHABLE
 from eda_django.registry import registry
-from eda_django.relay import UNPUSHABLE, Relay
+from eda_django.relay import Relay
 from tests.relaying import (
     HAPPENED,
     Recorder,

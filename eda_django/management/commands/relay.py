@@ -14,8 +14,9 @@ from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
 
 from eda_django import conf
 from eda_django.checks import has_outbox
-from eda_django.dispatch import InlineTransport, has_queue
+from eda_django.dispatch import has_queue
 from eda_django.exceptions import TransportUnavailable
+from eda_django.inline import InlineTransport
 from eda_django.relay import Relay
 from eda_django.sole import SoleRelay
 

@@ -1,0 +1,7 @@
+"""How deliveries reach workers, and commits reach relays: the only package that knows RQ."""
+
+from .bell import doorbell, flush_doorbell, ring
+from .connections import DEFAULT_TIMEOUT, has_queue
+from .rq_transport import RqTransport
+
+__all__ = ["DEFAULT_TIMEOUT", "RqTransport", "doorbell", "flush_doorbell", "has_queue", "ring"]

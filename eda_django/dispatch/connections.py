@@ -1,0 +1,46 @@
+"""The queues of RQ_QUEUES, and connections to their Redis servers that can't hang."""
+
+import django_rq
+from django_rq import settings as django_rq_settings
+from django_rq.connection_utils import filter_connection_params
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry as RedisRetry
+from rq import Queue
+
+from .. import conf
+from ..registry import registry
+
+# Seconds a job may take on a queue that says nothing about it.
+DEFAULT_TIMEOUT = Queue.DEFAULT_TIMEOUT
+
+
+def has_queue(name: str) -> bool:
+    """Return whether RQ_QUEUES has a queue of this name."""
+    return name in django_rq_settings.QUEUES
+
+
+def servers_in_use() -> dict[str, str]:
+    """Return one queue for each Redis server that the running code's deliveries go through."""
+    names = {conf.get("QUEUE"), *(s.queue for s in registry if s.queue)}
+    return {server_of(name): name for name in sorted(names) if has_queue(name)}
+
+
+def server_of(queue: str) -> str:
+    return repr(sorted(filter_connection_params(django_rq_settings.QUEUES[queue]).items()))
+
+
+def connect(queue: str, seconds: float) -> Redis:
+    """Open a connection to a queue's Redis that cannot hang for longer than `seconds`."""
+    connection = django_rq.get_connection(queue)
+    if "USE_REDIS_CACHE" in django_rq_settings.QUEUES[queue]:
+        # Shared with the site's cache, whose options are not ours to change.
+        return connection
+    pool = connection.connection_pool
+    sentinels = getattr(getattr(pool, "sentinel_manager", None), "sentinels", ())
+    for part in (pool, *(sentinel.connection_pool for sentinel in sentinels)):
+        options = part.connection_kwargs
+        options["socket_timeout"] = options["socket_connect_timeout"] = seconds
+        # The relay has its own backoff, and a push that is repeated is a push too many.
+        options["retry"] = RedisRetry(NoBackoff(), 0)
+    return connection

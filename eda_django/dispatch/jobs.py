@@ -1,0 +1,78 @@
+"""The RQ job that carries a chunk: what is in it, and whether it is still on its way."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from rq import Queue
+from rq.job import JobStatus
+from rq.queue import EnqueueData
+
+from ..chunks import JOB, Chunk, job_id
+from ..consumer import TIME_SLICE
+from ..registry import registry
+
+# Seconds that RQ waits longer than the consumer, which times its subscribers itself.
+MARGIN = 30
+# Seconds that a job which failed inside RQ stays visible in its failed registry.
+FAILURE_TTL = 86_400
+# The most jobs of a queue that are looked through for those in question.
+HEAD = 5_000
+
+
+def job_for(queue: Queue, chunk: Chunk, using: str) -> EnqueueData:
+    """Return what RQ is to run: ids, no payload. Retries are ours, and results are of no use."""
+    limit = registry.timeout_of(chunk.subscriber, queue._default_timeout)
+    count = len(chunk.delivery_ids)
+    return queue.prepare_data(
+        JOB,
+        args=(list(chunk.delivery_ids),),
+        kwargs={"token": chunk.token.hex, "using": using, "timeout": limit},
+        timeout=-1 if limit is None else int(limit + TIME_SLICE + MARGIN),
+        result_ttl=0,
+        failure_ttl=FAILURE_TTL,
+        job_id=chunk.job_id,
+        description=f"{count} {'delivery' if count == 1 else 'deliveries'} for {chunk.subscriber}",
+    )
+
+
+def alive_in(queue: Queue, tokens: Sequence[UUID]) -> set[UUID]:
+    """Ask for the jobs' hashes and for the queue's list: either may be lost without the other.
+
+    A job that was popped and not started is not on its way any more: nothing in RQ would start
+    it again. A started one shows in the database, by the delivery that runs. Of a long list only
+    the head is read, and the rest believed: what is missing there is found as the list shortens.
+    """
+    with queue.connection.pipeline(transaction=False) as pipe:
+        pipe.llen(queue.key)
+        pipe.lrange(queue.key, 0, HEAD - 1)
+        for token in tokens:
+            pipe.hget(queue.job_class.key_for(job_id(token)), "status")
+        length, head, *statuses = pipe.execute()
+    listed = {_text(entry) for entry in head}
+    queued = {
+        token
+        for token, status in zip(tokens, statuses, strict=True)
+        if status is not None and _text(status) == JobStatus.QUEUED.value
+    }
+    if length > HEAD:
+        return queued
+    alive = {token for token in queued if job_id(token) in listed}
+    _let_expire(queue, queued - alive)
+    return alive
+
+
+def _let_expire(queue: Queue, tokens: set[UUID]) -> None:
+    """Have Redis forget jobs that are in no list any more, which RQ would keep for ever.
+
+    In a while, because a worker may have taken one just now.
+    """
+    if not tokens:
+        return
+    with queue.connection.pipeline(transaction=False) as pipe:
+        for token in tokens:
+            pipe.expire(queue.job_class.key_for(job_id(token)), FAILURE_TTL)
+        pipe.execute()
+
+
+def _text(value: bytes | str) -> str:
+    return value.decode(errors="replace") if isinstance(value, bytes) else value

@@ -1,0 +1,153 @@
+"""Pushing chunks as RQ jobs, asking which of them are alive, and waiting for the doorbell."""
+
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from uuid import UUID
+
+import django_rq
+from redis import Redis
+from redis.exceptions import RedisError
+from rq import Queue
+
+from .. import conf
+from ..chunks import Chunk
+from ..exceptions import TransportUnavailable
+from .bell import bell_key
+from .connections import connect, has_queue, server_of, servers_in_use
+from .jobs import alive_in, job_for
+
+# Seconds that a call to Redis may take before Redis counts as away.
+TIMEOUT = 5.0
+# Seconds that a Redis which failed is let alone, where there are several.
+REST = 5.0
+
+
+class RqTransport:
+    """RQ, through django-rq's queues, over connections of its own that are kept.
+
+    Queues may live on several Redis servers. One that is away delays what goes through it, and
+    nothing else; only when none answers there is no transport.
+    """
+
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._queues: dict[str, Queue] = {}
+        self._bell: Redis | None = None
+        self._clock = clock
+        self._resting: dict[str, float] = {}
+
+    def check(self) -> None:
+        self._require_any_but({})
+
+    def push(self, chunks: Sequence[Chunk], *, using: str) -> dict[UUID, str]:
+        refused: dict[UUID, str] = {}
+        by_queue: dict[str, list[Chunk]] = defaultdict(list)
+        for chunk in chunks:
+            if has_queue(chunk.queue):
+                by_queue[chunk.queue].append(chunk)
+            else:
+                refused[chunk.token] = f"there is no queue {chunk.queue!r} in RQ_QUEUES"
+        down: dict[str, RedisError] = {}
+        for name, part in by_queue.items():
+            reason = ""
+            try:
+                with self._reach(name) as queue:
+                    # One MULTI for all of them: they arrive together or not at all.
+                    queue.enqueue_many([job_for(queue, chunk, using) for chunk in part])
+            except RedisError as error:
+                down[name] = error
+                reason = f"Redis is away: {_first_line(error)}"
+            except Exception as error:
+                # A site's own queue class or serializer.
+                reason = f"{type(error).__qualname__}: {_first_line(error)}"
+            if reason:
+                refused |= dict.fromkeys((chunk.token for chunk in part), reason)
+        if len(down) == len(by_queue):
+            self._require_any_but(down)
+        return refused
+
+    def alive(self, claims: Mapping[UUID, str]) -> set[UUID]:
+        by_queue: dict[str, list[UUID]] = defaultdict(list)
+        for token, name in claims.items():
+            if has_queue(name):
+                by_queue[name].append(token)
+        alive: set[UUID] = set()
+        down: dict[str, RedisError] = {}
+        for name, tokens in by_queue.items():
+            try:
+                with self._reach(name) as queue:
+                    alive |= alive_in(queue, tokens)
+            except RedisError as error:
+                # Unknown, so it is asked again after another lease.
+                down[name] = error
+                alive.update(tokens)
+        if len(down) == len(by_queue):
+            self._require_any_but(down)
+        return alive
+
+    def wait(self, seconds: float, *, using: str, wake: threading.Event) -> None:
+        deadline = time.monotonic() + seconds
+        key = bell_key(using)
+        while not wake.is_set() and (left := deadline - time.monotonic()) > 0:
+            try:
+                # Not long, because a signal does not interrupt the client's read; and not 0,
+                # not even rounded, because that means for ever.
+                if self._bell_connection().blpop([key], timeout=min(max(left, 0.01), 1.0)):
+                    self._bell_connection().delete(key)
+                    return
+            except RedisError:
+                self._bell = None
+                wake.wait(min(left, 1.0))
+
+    def _bell_connection(self) -> Redis:
+        if self._bell is None:
+            self._bell = connect(conf.get("QUEUE"), TIMEOUT)
+        return self._bell
+
+    @contextmanager
+    def _reach(self, name: str) -> Iterator[Queue]:
+        """Yield a queue to talk to. A server that fails is let alone for a while.
+
+        One that hangs would otherwise cost every turn of the relay its time-out.
+        """
+        server = server_of(name)
+        if self._clock() < self._resting.get(server, 0.0):
+            raise RedisError("it did not answer a moment ago")
+        try:
+            # Kept: django_rq.get_queue() opens a new connection at each call.
+            if name not in self._queues:
+                self._queues[name] = django_rq.get_queue(
+                    name, connection=connect(name, TIMEOUT), commit_mode="auto"
+                )
+            yield self._queues[name]
+        except RedisError:
+            self._queues.clear()
+            self._resting[server] = self._clock() + REST
+            raise
+
+    def _require_any_but(self, down: Mapping[str, RedisError]) -> None:
+        """Raise TransportUnavailable unless a server answers that is not one of these queues'."""
+        errors: dict[str, RedisError] = {}
+        for name, error in down.items():
+            errors.setdefault(server_of(name), error)
+        for server, name in servers_in_use().items():
+            if server in errors:
+                continue
+            try:
+                with self._reach(name) as queue:
+                    queue.connection.ping()
+                return
+            except RedisError as error:
+                errors[server] = error
+        # From here on it is the relay that pauses.
+        self._resting.clear()
+        if errors:
+            cause = next(iter(errors.values()))
+            raise TransportUnavailable(_first_line(cause)) from cause
+
+
+def _first_line(error: Exception) -> str:
+    # The client's texts may hold a description of every connection it has.
+    return (str(error).splitlines() or [type(error).__qualname__])[0][:200]

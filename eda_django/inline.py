@@ -1,0 +1,46 @@
+"""Running the consumers in the relay's own process: `relay --inline`, and the tests of sites."""
+
+import logging
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from uuid import UUID
+
+from .chunks import Chunk
+from .consumer import consume
+from .dispatch import DEFAULT_TIMEOUT
+from .registry import registry
+
+logger = logging.getLogger("eda_django")
+
+
+class InlineTransport:
+    """No transport at all: the consumers run in the relay's own process."""
+
+    def __init__(self, stopping: Callable[[], bool] = lambda: False) -> None:
+        self._stopping = stopping
+
+    def check(self) -> None:
+        return
+
+    def push(self, chunks: Sequence[Chunk], *, using: str) -> dict[UUID, str]:
+        refused = {}
+        for chunk in chunks:
+            if self._stopping():
+                refused[chunk.token] = ""
+                continue
+            timeout = registry.timeout_of(chunk.subscriber, DEFAULT_TIMEOUT)
+            try:
+                consume(chunk.delivery_ids, token=chunk.token.hex, using=using, timeout=timeout)
+            except SystemExit:
+                # A subscriber's, and recorded as its failure. It ends a worker, not the relay.
+                # Its text may be private.
+                logger.warning("a subscriber of %s called exit", chunk.subscriber)
+        return refused
+
+    def alive(self, claims: Mapping[UUID, str]) -> set[UUID]:
+        # What this process does not run now, nobody runs: the claims of another inline relay
+        # are shown by the delivery that runs.
+        return set()
+
+    def wait(self, seconds: float, *, using: str, wake: threading.Event) -> None:
+        wake.wait(seconds)

@@ -1,0 +1,24 @@
+"""What the relay needs of whatever carries its chunks to their consumers."""
+
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+from uuid import UUID
+
+from .chunks import Chunk
+
+
+class Transport(Protocol):
+    """Carries chunks; knows what became of them."""
+
+    def check(self) -> None:
+        """Raise TransportUnavailable if nothing can be carried now."""
+
+    def push(self, chunks: Sequence[Chunk], *, using: str) -> dict[UUID, str]:
+        """Carry the chunks; return the tokens of those that can't be, each with the reason."""
+
+    def alive(self, claims: Mapping[UUID, str]) -> set[UUID]:
+        """Return which claims (token: queue) are still on their way to a worker."""
+
+    def wait(self, seconds: float, *, using: str, wake: threading.Event) -> None:
+        """Sleep until the doorbell rings, `wake` is set, or the time is over."""
