@@ -14,6 +14,17 @@ from eda_django.registry import registry
 from example_project.demo.redis_server import RedisServer
 from tests import databases
 
+DATABASE_FIXTURES = {"db", "transactional_db", "django_db_setup"}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as `once` what asks for no database."""
+    for item in items:
+        asks = DATABASE_FIXTURES.intersection(getattr(item, "fixturenames", ()))
+        if not asks and not any(map(item.get_closest_marker, ("django_db", "processes"))):
+            item.add_marker("once")
+
 
 @pytest.fixture(scope="session", autouse=True)
 def child_settings() -> None:
