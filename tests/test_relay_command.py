@@ -14,7 +14,9 @@ from eda_django import Event, publish, subscribes
 from eda_django.management.commands import relay as command
 from eda_django.models import Delivery, RelayHeartbeat, Status
 from eda_django.registry import registry
+from eda_django.relay import Relay
 from tests.integration.servers import closed_port, queue_at
+from tests.relaying import cut_connection
 from tests.testapp.events import Noted
 from tests.testapp.models import Effect
 
@@ -105,6 +107,18 @@ class TestOnce:
             call_command("relay", "--once")
         assert statuses() == [Status.PENDING] * 2
         assert not Delivery.objects.exclude(attempts=0).exists()
+
+    def test_once_that_loses_its_database_says_so(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """G2."""
+
+        def lose(relay: Relay) -> int:
+            cut_connection()
+            raise OperationalError("the connection is closed")
+
+        publish_notes(1)
+        monkeypatch.setattr(Relay, "drain", lose)
+        with pytest.raises(CommandError, match="'default' was lost on the way.*: the connection"):
+            call_command("relay", "--once", "--inline", skip_checks=True)
 
     @pytest.mark.django_db(transaction=True, databases=["default", "other"])
     def test_database_chooses_the_outbox(self, redis_client: Any) -> None:

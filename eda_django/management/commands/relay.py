@@ -10,7 +10,7 @@ from types import FrameType
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
-from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, InterfaceError, OperationalError, connections
 
 from eda_django import conf
 from eda_django.checks import has_outbox
@@ -72,9 +72,16 @@ class Command(BaseCommand):
             if once:
                 relay.drain()
             else:
+                # The log is silent by default; whoever starts it by hand wants to see that it runs.
+                self.stdout.write(f"Relaying the outbox of {relay.using!r}. Ctrl-C ends it.")
                 relay.run()
         except TransportUnavailable as error:
             raise CommandError(f"Redis can't be reached, nothing was lost: {error}") from error
+        except (OperationalError, InterfaceError) as error:
+            # With --once only: run() waits until an outage is over.
+            raise CommandError(
+                f"Database {relay.using!r} was lost on the way, what was committed is not: {error}"
+            ) from error
         except KeyboardInterrupt:
             raise CommandError("Stopped by force. Leases give back what was at hand.") from None
 
