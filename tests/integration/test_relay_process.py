@@ -31,6 +31,7 @@ def inline(processes: Processes) -> Process:
 
 def test_heartbeat_comes_and_goes_with_the_relay(processes: Processes) -> None:
     relay = started(processes.relay())
+    relay.says("Relaying the outbox of 'default'. Ctrl-C ends it.")
     heartbeat = eventually(RelayHeartbeat.objects.first)
     assert heartbeat.pid == relay.pid
     assert list(RelayHeartbeat.objects.alive(60)) == [heartbeat]
