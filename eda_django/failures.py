@@ -10,12 +10,10 @@ from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 
-from .payloads import MASK
+from .payloads import without
 
 MAX_TEXT = 10_000
 MAX_TRACEBACK = 50_000
-# Shorter values would mask half of every text ("1" in "2021").
-MIN_SECRET = 3
 # What stands for the rest of a text that was cut.
 _CUT = re.compile(r"… \((\d+) chars\)$")
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
@@ -37,10 +35,10 @@ class Failure:
 
 def describe(error: BaseException, *, secrets: Iterable[str] = ()) -> Failure:
     """Return what to keep of an exception, with `secrets` masked. Never raises."""
-    hidden = sorted({s for s in secrets if len(s) >= MIN_SECRET}, key=len, reverse=True)
+    hidden = list(secrets)
     raw_text, raw_trace = _text_of(error), _trace_of(error)
-    text = _masked(raw_text, hidden)
-    trace = _masked(raw_trace, hidden)
+    text = without(raw_text, hidden)
+    trace = without(raw_trace, hidden)
     is_fit = (text, trace) == (raw_text, raw_trace) and len(trace) <= MAX_TRACEBACK
     kind = f"{type(error).__module__}.{type(error).__qualname__}".removeprefix("builtins.")
     return Failure(
@@ -105,12 +103,6 @@ def _frames_of(error: BaseException) -> TracebackType | None:
     # Not by the attribute, which a class may have made a property that raises.
     trace: TracebackType | None = _TRACEBACK(error)
     return trace
-
-
-def _masked(text: str, hidden: list[str]) -> str:
-    for secret in hidden:
-        text = text.replace(secret, MASK)
-    return text
 
 
 def _fingerprint(kind: str, trace: TracebackType | None) -> str:
