@@ -22,6 +22,7 @@ from eda_django.models.clock import after
 from eda_django.models.status import CLAIMED
 from eda_django.relay import Relay
 from tests.databases import vendor
+from tests.testapp.models import Effect
 
 HAPPENED = "t.happened"
 
@@ -81,6 +82,11 @@ def on_happened(
 ) -> None:
     """Subscribe a function to the event that happen() publishes."""
     subscribes(HAPPENED, name=name, **options)(subscriber)
+
+
+def write(seen: Event[Any]) -> None:
+    """Subscribe this to have an effect that can be counted."""
+    Effect.objects.create(subscriber="t.sub", event_id=seen.id, attempt=seen.attempt)
 
 
 def happen(count: int = 1, *, using: str = "default", **data: Any) -> list[Event[Any]]:

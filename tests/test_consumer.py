@@ -43,15 +43,12 @@ from tests.relaying import (
     row_locks,
     seconds_until,
     statuses,
+    write,
 )
 from tests.testapp.models import Effect, Order
 
 PROMPT = Retry(max_attempts=3, base=0.0)
 TIMED_OUT = "eda_django.exceptions.SubscriberTimeout"
-
-
-def write(seen: Event[Any]) -> None:
-    Effect.objects.create(subscriber="t.sub", event_id=seen.id, attempt=seen.attempt)
 
 
 def one_chunk(count: int, subscriber: Callable[[Event[Any]], Any] = write, **options: Any) -> Chunk:

@@ -26,12 +26,9 @@ from tests.relaying import (
     row_locks,
     seconds_until,
     statuses,
+    write,
 )
 from tests.testapp.models import Effect
-
-
-def write(seen: Event[Any]) -> None:
-    Effect.objects.create(subscriber="t.sub", event_id=seen.id, attempt=seen.attempt)
 
 
 def one_chunk(count: int, transport: Recorder | None = None, **options: Any) -> Chunk:

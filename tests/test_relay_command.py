@@ -16,7 +16,7 @@ from eda_django.models import Delivery, RelayHeartbeat, Status
 from eda_django.registry import registry
 from eda_django.relay import Relay
 from tests.integration.servers import closed_port, queue_at
-from tests.relaying import cut_connection
+from tests.relaying import cut_connection, statuses
 from tests.testapp.events import Noted
 from tests.testapp.models import Effect
 
@@ -27,10 +27,6 @@ def publish_notes(count: int, *, using: str = "default") -> None:
     with transaction.atomic(using=using):
         for number in range(count):
             publish(Noted(str(number)), using=using)
-
-
-def statuses() -> list[str]:
-    return list(Delivery.objects.order_by("pk").values_list("status", flat=True))
 
 
 class TestMessages:
