@@ -60,7 +60,7 @@ start_mariadb() {
   { mariadb_answers >/dev/null 2>&1 || [ -n "${TEST_MARIADB_URL:-}" ]; } && return
   pgrep -x mariadbd >/dev/null || {
     install -d -o mysql /run/mysqld
-    start-stop-daemon --start --oknodo --background --exec /usr/sbin/mariadbd
+    start-stop-daemon --start --oknodo --background --exec /usr/sbin/mariadbd -- --user=mysql
     await mariadb -e "SELECT 1"
   }
   if ! mariadb_answers >/dev/null 2>&1; then
