@@ -11,7 +11,7 @@ SEED ?= 1
 SOAK ?= .soak
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak lint clean
+.PHONY: help demo test soak recovery lint clean
 
 help: ## Say what there is.
 	@sed -n 's/^\([a-z]*\):.*## /  make \1 \t/p' Makefile
@@ -27,6 +27,9 @@ test: $(VENV)/.has-test ## Run the suite on every database that can be reached.
 
 soak: $(VENV)/.has-test ## Run for MINUTES while everything is killed, and count what was lost.
 	@exec $(VENV)/bin/python -m tests.soak --minutes=$(MINUTES) --seed=$(SEED) --folder=$(SOAK)
+
+recovery: $(VENV)/.has-test ## Measure how long it takes after a death until all is as before.
+	@exec $(VENV)/bin/python -m tests.soak.recovery --folder=$(SOAK)/recovery $(ARGS)
 
 lint: $(VENV)/.has-test ## Check format, style, types, imports and migrations.
 	$(VENV)/bin/ruff format --check .

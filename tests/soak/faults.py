@@ -201,7 +201,8 @@ class Injector:
 
     def _strike_redis(self, verb: str, fault: Fault) -> bool:
         server = self.cast.redis
-        if not server.is_running or server.pid is None or "redis" in self._frozen:
+        # One that has just been started is being waited for by the supervisor.
+        if server.pid is None or "redis" in self._frozen or not answers(server):
             return False
         if verb == "flush":
             return flush(server)
@@ -225,6 +226,14 @@ class Injector:
 
     def _later(self, fault: Fault, span: tuple[float, float], undo: Callable[[], Any]) -> None:
         heapq.heappush(self._undo, (self.clock() + fault.seconds(span), fault.number, undo))
+
+
+def answers(server: RedisServer) -> bool:
+    try:
+        with Redis.from_url(server.url, socket_timeout=0.2) as client:
+            return bool(client.ping())
+    except RedisError:
+        return False
 
 
 def flush(server: RedisServer) -> bool:

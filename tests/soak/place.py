@@ -2,12 +2,16 @@
 
 import fcntl
 import os
+import random
 import shutil
+import socket
 import sys
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO
 
+from example_project.demo.redis_server import HOST
 from tests import databases
 
 # Seconds; short, so that what is lost on the way is found many times in a run.
@@ -20,17 +24,17 @@ DATABASE = "soak.sqlite3"
 class Place:
     """One folder for one soak at a time."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, name: str = "soak", server_url: str = "") -> None:
         # Absolute, because it goes to other processes.
         self.folder = folder.absolute()
         self.logs, self.redis, self.switches, self.counters = (
             self.folder / name for name in FOLDERS
         )
-        # As long as this exists, publishers wait.
+        # As long as this exists, publishers take their time.
         self.hold = self.switches / "hold"
-        self.server_url = os.environ.get("DATABASE_URL") or chosen_url()
+        self.server_url = server_url or os.environ.get("DATABASE_URL") or chosen_url()
         self.is_sqlite = self.server_url.startswith("sqlite")
-        self.database = f"eda_django_soak{databases.RUN and '_' + databases.RUN}"
+        self.database = f"eda_django_{name}{databases.RUN and '_' + databases.RUN}"
         self._lock: IO[bytes] | None = None
 
     def __enter__(self) -> "Place":
@@ -83,6 +87,16 @@ class Place:
             (self.folder / name).mkdir()
         for path in self.folder.glob(f"{DATABASE}*"):
             path.unlink()
+
+
+def steady_port() -> int:
+    """Return a free port that no client is given as its own while the server is down."""
+    lowest, _ = Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()
+    while True:
+        port = random.randrange(1_025, max(int(lowest), 2_000))
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind((HOST, port))
+            return port
 
 
 def chosen_url() -> str:

@@ -21,6 +21,8 @@ ROLLED_BACK, IDEMPOTENT, TWICE = 0.15, 0.2, 0.25
 FAILING, SLOW, DEADLY = 0.1, 0.002, 0.1
 # Seconds between two transactions, on average.
 PAUSE = 0.15
+# Seconds between two while too much waits. Not for ever: after a fault, something must come.
+HELD = 5.0
 # The slow outlast the lease; where there is one write lock, everybody would wait for them.
 SLOW_SECONDS = {"sqlite": 0.3}
 LONG = 4.5
@@ -89,7 +91,7 @@ class Counter:
 
 
 class Publisher:
-    """Publishes until `stop` exists, and waits as long as `hold` does."""
+    """Publishes until `stop` exists, and only now and then as long as `hold` does."""
 
     def __init__(self, *, seed: int, number: int, counter: Path, stop: Path, hold: Path) -> None:
         self.seed, self.number = seed, number
@@ -101,12 +103,15 @@ class Publisher:
             # Nobody has told the client whether that one worked.
             self.carry_out(self.decision(n))
         while not self.stop.exists():
-            if self.hold.exists():
-                time.sleep(0.1)
-                continue
             decision = self.decision(self.counter.advance())
             self.carry_out(decision)
-            time.sleep(decision.pause)
+            self._rest(decision.pause)
+
+    def _rest(self, seconds: float) -> None:
+        began = time.monotonic()
+        time.sleep(seconds)
+        while self.hold.exists() and not self.stop.exists() and time.monotonic() < began + HELD:
+            time.sleep(0.1)
 
     def decision(self, n: int) -> Decision:
         slow = SLOW_SECONDS.get(connection.vendor, LONG)
@@ -156,6 +161,21 @@ def transact(decision: Decision) -> None:
                 publish(made, idempotency_key=made.number if decision.is_idempotent else None)
         if decision.is_rolled_back:
             raise ChangedMind
+
+
+def steady(rate: int, counter: Path, hold: Path) -> None:
+    """Publish so many events a second, if the database lets it; wait while `hold` exists."""
+    number = Counter(counter)
+    while True:
+        began = time.monotonic()
+        try:
+            if not hold.exists():
+                with transaction.atomic():
+                    publish(site.Paid(f"paid:9.{number.advance()}.0"))
+        except (DatabaseError, InterfaceError) as error:
+            print(f"transaction failed: {error!r:.300}", flush=True)
+            connection.close()
+        time.sleep(max(0.0, began + 1 / rate - time.monotonic()))
 
 
 def work(name: str, options: dict[str, Any]) -> None:

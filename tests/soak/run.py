@@ -23,8 +23,10 @@ from tests.soak.session import PUBLISHERS, RELAYS, SQLITE_RELAYS, WORKERS
 TICK = 0.05
 LOOK = 0.25
 STAND, RARE_LINE = 2.0, 10.0
-# Deliveries that wait before publishers have to, and before they may go on.
+# Deliveries that wait before publishers are slowed down, and before they may go on.
 MOST_WAITING, FEW_WAITING = 200, 100
+# SQLite has one writer, who is often frozen.
+SQLITE_MOST, SQLITE_FEW = 60, 30
 # Seconds without any change after which nothing more is to be hoped for.
 PATIENCE = 120.0
 
@@ -152,9 +154,10 @@ class Run:
             self._show(standing, live)
 
     def _hold_back(self, waiting: int) -> None:
-        if waiting > MOST_WAITING:
+        is_sqlite = self.place.is_sqlite
+        if waiting > (SQLITE_MOST if is_sqlite else MOST_WAITING):
             self.place.hold.touch()
-        elif waiting < FEW_WAITING:
+        elif waiting < (SQLITE_FEW if is_sqlite else FEW_WAITING):
             self.place.hold.unlink(missing_ok=True)
 
     def _live(self) -> AbstractContextManager[Live | None]:

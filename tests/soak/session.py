@@ -7,12 +7,12 @@ from pathlib import Path
 import django
 from rich.console import Console
 
-from example_project.demo.redis_server import RedisServer, free_port
+from example_project.demo.redis_server import RedisServer
 from example_project.demo.supervisor import Supervisor
 from example_project.demo.switches import Switches
 from tests import databases
 from tests.forking import preload
-from tests.soak.place import Place
+from tests.soak.place import Place, steady_port
 
 FORK, SIMPLE = "rq.Worker", "rq.SimpleWorker"
 WORKERS = (
@@ -30,7 +30,7 @@ def soak(folder: Path, *, minutes: float, seed: int, report: Path | None) -> int
     console = Console(highlight=False, soft_wrap=True)
     where = Place(folder / (databases.vendor() if not os.environ.get("DATABASE_URL") else "url"))
     with where as place:
-        redis = RedisServer(place.redis, port=free_port())
+        redis = RedisServer(place.redis, port=steady_port())
         os.environ |= place.environment(redis_port=redis.port)
         preload("tests.soak.publisher")
         set_up(place)
@@ -39,7 +39,12 @@ def soak(folder: Path, *, minutes: float, seed: int, report: Path | None) -> int
         from tests.soak.run import Run
 
         switches = Switches(place.switches)
-        with Supervisor(switches=switches, say=lambda text: None, young=0.0) as supervisor:
+        diary = place.log("supervisor").open("w")
+
+        def say(text: str) -> None:
+            print(text, file=diary, flush=True)
+
+        with Supervisor(switches=switches, say=say, young=0.0) as supervisor:
             run = Run(place, supervisor, switches, redis, seed=seed, console=console)
             run.start()
             began = time.monotonic()
@@ -70,6 +75,6 @@ def set_up(place: Place) -> None:
 def close_and_drop(place: Place) -> None:
     from django.db import connections
 
-    connections["default"].close()
+    connections.close_all()
     place.drop_database()
     connections.close_all()

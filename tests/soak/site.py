@@ -25,7 +25,7 @@ piece = ""
 @event("soak.placed")
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """`fail` is the number of attempts that fail, `seconds` how long an attempt takes."""
+    """`fail` is the number of attempts that fail, `seconds` how long the first takes."""
 
     number: str
     fail: int = 0
@@ -68,7 +68,9 @@ def note(happened: Event[Any], subscriber: str) -> None:
 @subscribes(Placed, name="soak.reserve", queue="fast", retry=PATIENT)
 def reserve(happened: Event[Placed]) -> None:
     note(happened, "soak.reserve")
-    time.sleep(happened.data.seconds)
+    if happened.data.seconds and happened.attempt == 1:
+        print(f"{happened.data.number} takes {happened.data.seconds} s", flush=True)
+        time.sleep(happened.data.seconds)
 
 
 @subscribes(Placed, name="soak.bill", queue="slow", retry=PATIENT)
