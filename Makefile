@@ -6,20 +6,30 @@ VENV ?= .venv
 ORDERS ?= 0
 FOLDER ?= .demo
 ARGS ?=
+MINUTES ?= 10
+SEED ?= 1
+SOAK ?= .soak
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint clean
+.PHONY: help demo test soak recovery lint clean
 
 help: ## Say what there is.
 	@sed -n 's/^\([a-z]*\):.*## /  make \1 \t/p' Makefile
 	@echo "  make demo ORDERS=200   sends that many customers, prints a table and ends."
 	@echo "  make test ARGS='...'   hands these arguments to pytest."
+	@echo "  make soak MINUTES=30 SEED=7   on the database that DATABASE_URL or EDA_TEST_DATABASE names."
 
 demo: $(VENV)/.has-demo ## Run the shop: web server, relay, a worker for each service.
 	@exec $(VENV)/bin/python -m example_project.demo --orders=$(ORDERS) --folder=$(FOLDER)
 
 test: $(VENV)/.has-test ## Run the suite on every database that can be reached.
 	@exec $(VENV)/bin/python -m tests $(ARGS)
+
+soak: $(VENV)/.has-test ## Run for MINUTES while everything is killed, and count what was lost.
+	@exec $(VENV)/bin/python -m tests.soak --minutes=$(MINUTES) --seed=$(SEED) --folder=$(SOAK)
+
+recovery: $(VENV)/.has-test ## Measure how long it takes after a death until all is as before.
+	@exec $(VENV)/bin/python -m tests.soak.recovery --folder=$(SOAK)/recovery $(ARGS)
 
 lint: $(VENV)/.has-test ## Check format, style, types, imports and migrations.
 	$(VENV)/bin/ruff format --check .
@@ -29,7 +39,7 @@ lint: $(VENV)/.has-test ## Check format, style, types, imports and migrations.
 	DATABASE_URL=sqlite://:memory: $(VENV)/bin/python manage.py makemigrations --check --dry-run
 
 clean: ## Remove everything that these commands have made.
-	rm -rf $(VENV) $(FOLDER) build dist *.egg-info htmlcov .coverage .coverage.* \
+	rm -rf $(VENV) $(FOLDER) $(SOAK) build dist *.egg-info htmlcov .coverage .coverage.* \
 		.mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
 # What is installed must be what setup.cfg asks for now.

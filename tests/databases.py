@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from django.db import connection
+from django.db import connection, connections
 
 from example_project.mysql import driver_options
 
@@ -47,18 +47,28 @@ def config(alias: str) -> dict[str, Any]:
 def empty_database(suffix: str) -> Iterator[str]:
     """Make an empty database beside the suite's, on its server; yield its name."""
     name = f"{connection.settings_dict['NAME']}_{suffix}"
-    quoted = connection.ops.quote_name(name)
-    # What was killed a moment ago may still be connected.
-    force = " WITH (FORCE)" if connection.vendor == "postgresql" else ""
-    drop = f"DROP DATABASE IF EXISTS {quoted}{force}"
-    with connection.cursor() as cursor:
-        cursor.execute(drop)
-        cursor.execute(f"CREATE DATABASE {quoted}")
+    drop(name)
+    create(name)
     try:
         yield name
     finally:
-        with connection.cursor() as cursor:
-            cursor.execute(drop)
+        drop(name)
+
+
+def create(name: str, *, using: str = "default") -> None:
+    """Make a database on the server of this alias."""
+    connection = connections[using]
+    with connection.cursor() as cursor:
+        cursor.execute(f"CREATE DATABASE {connection.ops.quote_name(name)}")
+
+
+def drop(name: str, *, using: str = "default") -> None:
+    """Drop a database on the server of this alias, if it is there."""
+    connection = connections[using]
+    # What was killed a moment ago may still be connected.
+    force = " WITH (FORCE)" if connection.vendor == "postgresql" else ""
+    with connection.cursor() as cursor:
+        cursor.execute(f"DROP DATABASE IF EXISTS {connection.ops.quote_name(name)}{force}")
 
 
 def sql_flush(style: Any, connection: Any, **options: Any) -> list[str]:

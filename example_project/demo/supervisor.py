@@ -27,7 +27,10 @@ class Care:
 
 
 class Supervisor:
-    """Starts what should run and does not, in a thread, until the `with` block ends."""
+    """Starts what should run and does not, in a thread, until the `with` block ends.
+
+    What ends within `young` seconds is not tried again at once.
+    """
 
     def __init__(
         self,
@@ -35,11 +38,13 @@ class Supervisor:
         switches: Switches,
         say: Callable[[str], None],
         clock: Callable[[], float] = time.monotonic,
+        young: float = YOUNG,
     ) -> None:
         self.pieces: list[Piece] = []
         self.switches = switches
         self._say = say
         self._clock = clock
+        self._young = young
         self._care: dict[str, Care] = {}
         self._lock = threading.Lock()
         self._ending = threading.Event()
@@ -119,7 +124,7 @@ class Supervisor:
         if isinstance(piece, Command) and piece.was_asked:
             self._say(f"{piece.name} is stopped, as asked.")
             care.not_before = 0.0
-        elif self._clock() - care.started_at >= YOUNG:
+        elif self._clock() - care.started_at >= self._young:
             self._say(f"{piece.name} died and is started again.")
             care.not_before, care.pause = 0.0, FIRST_PAUSE
         else:

@@ -1,11 +1,5 @@
-"""Relays, workers and publishers as processes of their own, and where each of them is to die.
+"""Relays, workers and publishers as processes of their own, and where each of them is to die."""
 
-They are forked from one process that has loaded Django and touched neither database nor Redis:
-starting each from nothing would take most of the time that these tests may take.
-"""
-
-import multiprocessing
-import os
 import signal
 from collections.abc import Callable
 from itertools import count
@@ -13,35 +7,28 @@ from pathlib import Path
 from typing import Any
 
 from tests.faults.planting import Plan
-from tests.integration.processes import descendants, end
+from tests.forking import Fork, command, preload
 from tests.waiting import PATIENCE, eventually
 
 SIMPLE, FORK = "rq.SimpleWorker", "rq.Worker"
 
-_forks = multiprocessing.get_context("forkserver")
-_forks.set_forkserver_preload(["tests.faults.preload"])
+preload("tests.faults.site")
 
 
-class Child:
+class Child(Fork):
     """One process. `plan` says where it dies, if it is to die."""
 
     def __init__(
         self, log: Path, plan: Plan | None, lease: float, work: Callable[..., Any], *args: Any
     ) -> None:
-        self.log, self.plan = log, plan
-        log.touch()
-        self._process = _forks.Process(target=run, args=(log, plan, lease, work, args))
-        self._process.start()
-
-    @property
-    def is_running(self) -> bool:
-        return self._process.is_alive()
+        self.plan = plan
+        super().__init__(log, run, plan, lease, work, args)
 
     def ends(self) -> int:
         """Wait for the end; return the exit code."""
-        self._process.join(PATIENCE)
-        assert self._process.exitcode is not None, self.log.read_text()
-        return self._process.exitcode
+        self.wait(PATIENCE)
+        assert self.exit_code is not None, self.log.read_text()
+        return self.exit_code
 
     def dies(self) -> None:
         """Wait until it has died where it was to die: a worker that forks, by its work horse."""
@@ -49,17 +36,8 @@ class Child:
         assert plan
         eventually(lambda: plan.mark.exists() or not self.is_running)
         assert plan.mark.exists(), f"it ended before {plan.words!r}\n{self.log.read_text()}"
-        if int(eventually(plan.mark.read_text)) == self._process.pid:
+        if int(eventually(plan.mark.read_text)) == self.pid:
             assert self.ends() == -signal.SIGKILL
-
-    def kill(self) -> None:
-        pid = self._process.pid
-        assert pid
-        children = descendants(pid)
-        self._process.kill()
-        self._process.join()
-        for child in children:
-            end(child)
 
 
 class Children:
@@ -103,15 +81,10 @@ class Children:
             print(f"----- {child.log.name}\n{child.log.read_text(errors='replace')}")
 
 
-def run(
-    log: Path, plan: Plan | None, lease: float, work: Callable[..., Any], args: tuple[Any, ...]
-) -> None:
+def run(plan: Plan | None, lease: float, work: Callable[..., Any], args: tuple[Any, ...]) -> None:
     """Be the child."""
-    output = os.open(log, os.O_CREAT | os.O_WRONLY)
-    os.dup2(output, 1)
-    os.dup2(output, 2)
-    # Already done, and done once, by the process that forks.
-    from tests.faults.preload import site
+    # Already imported by the process that forks.
+    from tests.faults import site
 
     site.configure(lease=lease)
     if plan:
@@ -123,11 +96,3 @@ def publish(kind: str, behaviours: list[str]) -> None:
     from tests.faults.site import publish_events
 
     publish_events(kind, behaviours)
-
-
-def command(*words: str) -> None:
-    # Late, as Django is set up in the children only. Its system checks would take longer than all
-    # else.
-    from django.core.management import call_command
-
-    call_command(*words)

@@ -1,14 +1,13 @@
-"""What a child needs before it can do anything: imported once, by the process that forks them."""
+"""What a fork needs before it can do anything: imported once, by the process that forks them."""
 
 import django
 
 django.setup()
 
-# Everything that a command imports when it starts, so that no child has to.
+# Everything that a command imports when it starts, so that no fork has to.
 from django.db import connection  # noqa: E402
 from django_rq.management.commands import rqworker  # noqa: E402, F401
 
 from eda_django.management.commands import relay  # noqa: E402, F401
-from tests.faults import site as site  # noqa: E402
 
 assert connection.connection is None
