@@ -8,18 +8,22 @@ FOLDER ?= .demo
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint clean
+.PHONY: help demo test bench lint clean
 
 help: ## Say what there is.
 	@sed -n 's/^\([a-z]*\):.*## /  make \1 \t/p' Makefile
 	@echo "  make demo ORDERS=200   sends that many customers, prints a table and ends."
 	@echo "  make test ARGS='...'   hands these arguments to pytest."
+	@echo "  make bench ARGS='...'  hands these to the benchmark; ARGS=--help lists them."
 
 demo: $(VENV)/.has-demo ## Run the shop: web server, relay, a worker for each service.
 	@exec $(VENV)/bin/python -m example_project.demo --orders=$(ORDERS) --folder=$(FOLDER)
 
 test: $(VENV)/.has-test ## Run the suite on every database that can be reached.
 	@exec $(VENV)/bin/python -m tests $(ARGS)
+
+bench: $(VENV)/.has-demo ## Measure this library beside the limit and beside plain django-rq.
+	@exec $(VENV)/bin/python -m benchmarks $(ARGS)
 
 lint: $(VENV)/.has-test ## Check format, style, types, imports and migrations.
 	$(VENV)/bin/ruff format --check .
