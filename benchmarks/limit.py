@@ -16,6 +16,9 @@ from benchmarks import filling
 from benchmarks.shop.sales import as_dict
 from eda_django.events import uuid7
 
+# The table of this library, with the indexes that its promises need, and one with no more than
+# the index of the claim.
+FULL, BARE = "eda_django_outboxevent", "bench_limit_outbox"
 BATCH = 500
 CHUNK = 25
 TYPES = {
@@ -76,12 +79,12 @@ def insert_events(numbers: list[int]) -> None:
         )
 
 
-def drain() -> int:
+def drain(table: str) -> int:
     """Claim and mark every event in batches; push nothing, write nothing else."""
-    return _drain(lambda cursor, rows: None)
+    return _drain(table, lambda cursor, rows: None)
 
 
-def drain_and_push(client: Redis) -> int:
+def drain_and_push(table: str, client: Redis) -> int:
     """Claim and mark, write the rows of the deliveries, and push a small job for each chunk."""
 
     def write(cursor: Any, rows: list[Any]) -> None:
@@ -97,11 +100,13 @@ def drain_and_push(client: Redis) -> int:
                 pipe.rpush("bench:queue", name)
             pipe.execute()
 
-    return _drain(write, push)
+    return _drain(table, write, push)
 
 
 def _drain(
-    write: Callable[[Any, list[Any]], None], push: Callable[[list[Any]], None] | None = None
+    table: str,
+    write: Callable[[Any, list[Any]], None],
+    push: Callable[[list[Any]], None] | None = None,
 ) -> int:
     raw = _driver()
     claim = {"postgresql": _claim_postgresql, "mysql": _claim_mysql, "sqlite": _claim_sqlite}
@@ -109,7 +114,7 @@ def _drain(
     cursor = raw.cursor()
     while True:
         cursor.execute("BEGIN")
-        rows = claim[connection.vendor](cursor)
+        rows = claim[connection.vendor](cursor, table)
         if rows:
             write(cursor, rows)
         cursor.execute("COMMIT")
@@ -120,34 +125,32 @@ def _drain(
         total += len(rows)
 
 
-def _claim_postgresql(cursor: Any) -> list[Any]:
+def _claim_postgresql(cursor: Any, table: str) -> list[Any]:
     cursor.execute(
-        f"WITH c AS MATERIALIZED (SELECT id FROM bench_limit_outbox WHERE relayed_at IS NULL "
+        f"WITH c AS MATERIALIZED (SELECT id FROM {table} WHERE relayed_at IS NULL "
         f"ORDER BY id LIMIT {BATCH} FOR UPDATE SKIP LOCKED) "
-        f"UPDATE bench_limit_outbox o SET relayed_at = NOW() FROM c WHERE o.id = c.id "
+        f"UPDATE {table} o SET relayed_at = NOW() FROM c WHERE o.id = c.id "
         f"RETURNING o.id, o.type"
     )
     return list(cursor.fetchall())
 
 
-def _claim_mysql(cursor: Any) -> list[Any]:
+def _claim_mysql(cursor: Any, table: str) -> list[Any]:
     cursor.execute(
-        f"SELECT id, type FROM bench_limit_outbox WHERE relayed_at IS NULL ORDER BY id "
+        f"SELECT id, type FROM {table} WHERE relayed_at IS NULL ORDER BY id "
         f"LIMIT {BATCH} FOR UPDATE SKIP LOCKED"
     )
     rows = list(cursor.fetchall())
     if rows:
         ids = ", ".join(str(pk) for pk, _ in rows)
-        cursor.execute(
-            f"UPDATE bench_limit_outbox SET relayed_at = UTC_TIMESTAMP(6) WHERE id IN ({ids})"
-        )
+        cursor.execute(f"UPDATE {table} SET relayed_at = UTC_TIMESTAMP(6) WHERE id IN ({ids})")
     return rows
 
 
-def _claim_sqlite(cursor: Any) -> list[Any]:
+def _claim_sqlite(cursor: Any, table: str) -> list[Any]:
     cursor.execute(
-        f"UPDATE bench_limit_outbox SET relayed_at = '2026-01-01 00:00:00.000000' WHERE id IN "
-        f"(SELECT id FROM bench_limit_outbox WHERE relayed_at IS NULL ORDER BY id LIMIT {BATCH}) "
+        f"UPDATE {table} SET relayed_at = '2026-01-01 00:00:00.000000' WHERE id IN "
+        f"(SELECT id FROM {table} WHERE relayed_at IS NULL ORDER BY id LIMIT {BATCH}) "
         f"RETURNING id, type"
     )
     return list(cursor.fetchall())
