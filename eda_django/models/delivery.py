@@ -11,7 +11,7 @@ from django.db.models import Case, F, Q, Value, When
 from .. import chunks
 from ..chunks import Chunk
 from ..failures import storable
-from . import outcomes
+from . import outcomes, steps
 from .clock import DatabaseNow, after
 from .indexes import HotIndex
 from .insertion import Part, Row, insert_queued
@@ -163,8 +163,7 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
 
     def lock_running(self, pk: int, *, token: UUID) -> bool:
         """Lock the row for as long as the transaction lasts; False if it isn't ours any more."""
-        rows = self.held(Status.RUNNING, token).filter(pk=pk).order_by()
-        return rows.select_for_update().values_list("pk").first() is not None
+        return steps.lock_running(self.db, pk, token=token)
 
     def settle(
         self, pk: int, outcome: dict[str, Any], *, token: UUID, then: int | None, lease: float
@@ -174,6 +173,8 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         One statement, because a commit of its own for every attempt that starts would double
         what a delivery costs.
         """
+        if outcome["status"] == Status.SUCCEEDED:
+            return steps.succeed(self.db, pk, token=token, then=then, lease=lease)
         done = Q(pk=pk, status=Status.RUNNING, token=token)
         if then is None:
             return self.filter(done).update(**outcome)

@@ -12,6 +12,8 @@ from uuid import UUID
 
 from django.db import connections
 
+from .clock import AFTER_SQL
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewDelivery:
@@ -44,7 +46,7 @@ INSERT INTO eda_django_delivery
   (event_id, subscriber, queue, key, status, attempts, token, lease_until, isolated,
    error_class, error_text, fingerprint)
 SELECT (e.v->>0)::bigint, c.s, c.q, e.v->>1, 'queued', 0, c.t,
-       STATEMENT_TIMESTAMP() + %s * INTERVAL '1 second', FALSE, '', '', ''
+       {after}, FALSE, '', '', ''
 FROM jsonb_to_recordset(%s::jsonb) AS c(s text, q text, t uuid, e jsonb)
      CROSS JOIN LATERAL jsonb_array_elements(c.e) AS e(v)
 """
@@ -53,7 +55,7 @@ INSERT INTO eda_django_delivery
   (event_id, subscriber, queue, `key`, status, attempts, token, lease_until, isolated,
    error_class, error_text, fingerprint)
 SELECT c.event_id, c.s, c.q, c.k, 'queued', 0, c.t,
-       UTC_TIMESTAMP(6) + INTERVAL CAST(%s * 1000000 AS SIGNED) MICROSECOND, 0, '', '', ''
+       {after}, 0, '', '', ''
 FROM JSON_TABLE(%s, '$[*]' COLUMNS (
        s TEXT PATH '$.s', q TEXT PATH '$.q', t CHAR(32) PATH '$.t',
        NESTED PATH '$.e[*]' COLUMNS (event_id BIGINT PATH '$[0]', k TEXT PATH '$[1]')
@@ -65,13 +67,12 @@ INSERT INTO eda_django_delivery
    error_class, error_text, fingerprint)
 SELECT json_extract(e.value, '$[0]'), json_extract(c.value, '$.s'), json_extract(c.value, '$.q'),
        json_extract(e.value, '$[1]'), 'queued', 0, json_extract(c.value, '$.t'),
-       STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f000', 'now', %s || ' seconds'), 0, '', '', ''
+       {after}, 0, '', '', ''
 FROM json_each(%s) AS c, json_each(c.value, '$.e') AS e
 """
 _INSERT = {
-    "postgresql": _POSTGRESQL.strip(),
-    "mysql": _MYSQL.strip(),
-    "sqlite": _SQLITE.strip(),
+    vendor: sql.strip().format(after=AFTER_SQL[vendor])
+    for vendor, sql in (("postgresql", _POSTGRESQL), ("mysql", _MYSQL), ("sqlite", _SQLITE))
 }
 _RETURNING = "\nRETURNING id, token"
 
