@@ -11,13 +11,14 @@ SEED ?= 1
 SOAK ?= .soak
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak recovery lint clean
+.PHONY: help demo test soak recovery bench lint clean
 
 help: ## Say what there is.
 	@sed -n 's/^\([a-z]*\):.*## /  make \1 \t/p' Makefile
 	@echo "  make demo ORDERS=200   sends that many customers, prints a table and ends."
 	@echo "  make test ARGS='...'   hands these arguments to pytest."
 	@echo "  make soak MINUTES=30 SEED=7   on the database that DATABASE_URL or EDA_TEST_DATABASE names."
+	@echo "  make bench ARGS='...'  hands these to the benchmark; ARGS=--help lists them."
 
 demo: $(VENV)/.has-demo ## Run the shop: web server, relay, a worker for each service.
 	@exec $(VENV)/bin/python -m example_project.demo --orders=$(ORDERS) --folder=$(FOLDER)
@@ -30,6 +31,9 @@ soak: $(VENV)/.has-test ## Run for MINUTES while everything is killed, and count
 
 recovery: $(VENV)/.has-test ## Measure how long it takes after a death until all is as before.
 	@exec $(VENV)/bin/python -m tests.soak.recovery --folder=$(SOAK)/recovery $(ARGS)
+
+bench: $(VENV)/.has-demo ## Measure this library beside the limit and beside plain django-rq.
+	@exec $(VENV)/bin/python -m benchmarks $(ARGS)
 
 lint: $(VENV)/.has-test ## Check format, style, types, imports and migrations.
 	$(VENV)/bin/ruff format --check .

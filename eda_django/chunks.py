@@ -15,9 +15,12 @@ SPREAD = 4
 class Row(Protocol):
     """What cut() must know of a delivery."""
 
-    subscriber: str
-    queue: str
-    isolated: bool
+    @property
+    def subscriber(self) -> str: ...
+    @property
+    def queue(self) -> str: ...
+    @property
+    def isolated(self) -> bool: ...
 
 
 R = TypeVar("R", bound=Row)

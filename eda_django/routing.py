@@ -6,7 +6,7 @@ from django.db import DatabaseError, DataError, IntegrityError, transaction
 
 from . import conf
 from .chunks import Chunk
-from .models import Delivery, OutboxEvent
+from .models import Delivery, FreshEvent, NewDelivery, OutboxEvent
 from .models.locking import writing
 from .registry import Registry
 from .verdicts import patience
@@ -52,9 +52,9 @@ class Router:
             count += 1
         return count, chunks
 
-    def _route(self, events: list[OutboxEvent]) -> list[Chunk]:
-        known: list[OutboxEvent] = []
-        unknown: list[OutboxEvent] = []
+    def _route(self, events: list[FreshEvent]) -> list[Chunk]:
+        known: list[FreshEvent] = []
+        unknown: list[FreshEvent] = []
         for event in events:
             (known if self.subscriptions.knows_type(event.type) else unknown).append(event)
         chunks = self._deliver(known)
@@ -62,12 +62,13 @@ class Router:
         self._put_aside(unknown)
         return chunks
 
-    def _deliver(self, events: list[OutboxEvent]) -> list[Chunk]:
+    def _deliver(self, events: list[FreshEvent]) -> list[Chunk]:
+        queue = conf.get("QUEUE")
         rows = [
-            Delivery(
+            NewDelivery(
                 event_id=event.pk,
                 subscriber=subscription.name,
-                queue=subscription.queue or conf.get("QUEUE"),
+                queue=subscription.queue or queue,
                 key=event.key,
             )
             for event in events
@@ -77,13 +78,12 @@ class Router:
             rows, size=conf.get("CHUNK_SIZE"), lease=conf.get("LEASE")
         )
 
-    def _put_aside(self, events: list[OutboxEvent]) -> None:
+    def _put_aside(self, events: list[FreshEvent]) -> None:
         """Keep events of unknown types waiting, out of the way of the others."""
         for kind in sorted({event.type for event in events}):
             reason = f"no running code knows the event type {kind!r}"
-            same = [event for event in events if event.type == kind]
-            ids = [event.pk for event in same]
-            pause = min(patience(event.time) for event in same)
+            ids = [event.pk for event in events if event.type == kind]
+            pause = patience(self.events.newest_time(ids))
             self.events.put_aside(ids, error=reason, seconds=pause)
             logger.warning(
                 "events wait: %s; declare it with @event or subscribe to it by name events=%s",
@@ -91,7 +91,7 @@ class Router:
                 len(ids),
             )
 
-    def _refuse(self, event: OutboxEvent, error: DatabaseError) -> None:
+    def _refuse(self, event: FreshEvent, error: DatabaseError) -> None:
         # The first line: the second of PostgreSQL's shows the whole row.
         complaint = (str(error).strip().splitlines() or ["no details"])[0]
         reason = f"the database refuses its deliveries: {complaint}"

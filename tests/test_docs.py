@@ -246,7 +246,7 @@ def test_readme_names_make_targets_and_variables_that_exist() -> None:
     makefile = (ROOT / "Makefile").read_text()
     text = read(ROOT / "README.md")
     targets = set(re.findall(r"`make (\w+)", text))
-    assert targets == {"demo", "test"}
+    assert targets == {"demo", "test", "bench"}
     assert targets <= set(re.findall(r"^(\w+):", makefile, re.MULTILINE))
     assert all(name in makefile for name in re.findall(r"`make demo (\w+)=", text))
 

@@ -20,6 +20,9 @@ STATEMENTS = {"execute", "executemany", "RawSQL", "raw", "extra", "RunSQL", "exe
 KNOWN = {
     # Both parts are constants of the file.
     ("migrations/0002_autovacuum.py", "f'ALTER TABLE {table} {change}'"),
+    # Constants of the file, one for each database.
+    ("models/insertion.py", "sql"),
+    ("models/steps.py", "sql"),
     # A constant, with the database's own name of its clock.
     ("models/outlook.py", "sql"),
     # Django's own statement, passed on as it came, with its parameters.

@@ -258,8 +258,7 @@ def test_fanning_out_and_pushing_costs_the_same_for_one_event_as_for_many() -> N
         inserts = [sql for sql in captured.texts if sql.startswith("INSERT")]
         # What is scheduled, what is fresh, relayed_at.
         assert len(captured.texts) - len(inserts) == 3
-        # Django keeps to SQLite's old limit of 999 values in a statement.
-        assert len(inserts) == 1 if connection.vendor != "sqlite" else len(inserts) <= 4
+        assert len(inserts) == 1
 
 
 @pytest.mark.django_db(transaction=True)

@@ -3,8 +3,19 @@
 from .attempt import Attempt
 from .delivery import Delivery
 from .heartbeat import RelayHeartbeat
-from .outbox import OutboxEvent
+from .insertion import NewDelivery
+from .outbox import FreshEvent, OutboxEvent
 from .outlook import Outlook, look
 from .status import Status
 
-__all__ = ["Attempt", "Delivery", "OutboxEvent", "Outlook", "RelayHeartbeat", "Status", "look"]
+__all__ = [
+    "Attempt",
+    "Delivery",
+    "FreshEvent",
+    "NewDelivery",
+    "OutboxEvent",
+    "Outlook",
+    "RelayHeartbeat",
+    "Status",
+    "look",
+]

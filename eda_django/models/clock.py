@@ -28,6 +28,14 @@ NOW_SQL = {
 }
 
 
+# The time in so many seconds, which are the statement's one parameter; for raw SQL.
+AFTER_SQL = {
+    "postgresql": "STATEMENT_TIMESTAMP() + %s * INTERVAL '1 second'",
+    "mysql": "UTC_TIMESTAMP(6) + INTERVAL CAST(%s * 1000000 AS SIGNED) MICROSECOND",
+    "sqlite": "STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f000', 'now', %s || ' seconds')",
+}
+
+
 def after(seconds: float) -> Combinable | CombinedExpression:
     """Return the database's time in (or, if negative, before) so many seconds."""
     return DatabaseNow() + timedelta(seconds=seconds)

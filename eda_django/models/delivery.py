@@ -1,18 +1,20 @@
 """Deliveries: one event for one subscriber, and every change of their state."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 from uuid import UUID
 
-from django.db import connections, models
+from django.db import models
 from django.db.models import Case, F, Q, Value, When
 
 from .. import chunks
 from ..chunks import Chunk
 from ..failures import storable
-from . import outcomes
+from . import outcomes, steps
 from .clock import DatabaseNow, after
 from .indexes import HotIndex
+from .insertion import Part, Row, insert_queued
 from .locking import skip_locked
 from .outcomes import MAX_REASON
 from .status import CLAIMED, FINISHED, Status
@@ -38,16 +40,25 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
 
     # The relay's verbs
 
-    def create_queued(self, rows: Iterable["Delivery"], *, size: int, lease: float) -> list[Chunk]:
+    def create_queued(self, rows: Iterable[Row], *, size: int, lease: float) -> list[Chunk]:
         """Insert new deliveries as already claimed: one row version where two would do no more."""
-        made: list[Delivery] = []
-        for token, part in chunks.cut(rows, size=size):
-            for row in part:
-                row.status, row.token, row.lease_until = Status.QUEUED, token, after(lease)
-            made += part
-        self.bulk_create(made)
-        self._find_ids(made)
-        return _as_chunks(made)
+        parts = list(chunks.cut(rows, size=size))
+        if not parts:
+            return []
+        found = insert_queued(self.db, parts, lease=lease)
+        ids: dict[str, list[int]] = defaultdict(list)
+        for pk, token in self._find_ids(parts) if found is None else found:
+            # A UUID, or a text with or without dashes.
+            ids[str(token).replace("-", "")].append(pk)
+        return [
+            Chunk(
+                token=token,
+                subscriber=part[0].subscriber,
+                queue=part[0].queue,
+                delivery_ids=tuple(sorted(ids[token.hex])),
+            )
+            for token, part in parts
+        ]
 
     def claim_due(
         self, limit: int, *, size: int, lease: float, queues: Mapping[str, str]
@@ -152,8 +163,7 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
 
     def lock_running(self, pk: int, *, token: UUID) -> bool:
         """Lock the row for as long as the transaction lasts; False if it isn't ours any more."""
-        rows = self.held(Status.RUNNING, token).filter(pk=pk).order_by()
-        return rows.select_for_update().values_list("pk").first() is not None
+        return steps.lock_running(self.db, pk, token=token)
 
     def settle(
         self, pk: int, outcome: dict[str, Any], *, token: UUID, then: int | None, lease: float
@@ -163,6 +173,8 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         One statement, because a commit of its own for every attempt that starts would double
         what a delivery costs.
         """
+        if outcome["status"] == Status.SUCCEEDED:
+            return steps.succeed(self.db, pk, token=token, then=then, lease=lease)
         done = Q(pk=pk, status=Status.RUNNING, token=token)
         if then is None:
             return self.filter(done).update(**outcome)
@@ -183,14 +195,9 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         fields = {field.name: field for field in self.model._meta.concrete_fields}
         return [(name, fields[name]) for name in sorted(names)]
 
-    def _find_ids(self, rows: list["Delivery"]) -> None:
-        # MySQL (not MariaDB) does not return the ids of what it inserts.
-        if not rows or connections[self.db].features.can_return_rows_from_bulk_insert:
-            return
-        found = self.filter(event_id__in={row.event_id for row in rows})
-        ids = {(e, s): pk for pk, e, s in found.values_list("pk", "event_id", "subscriber")}
-        for row in rows:
-            row.pk = ids[row.event_id, row.subscriber]
+    def _find_ids(self, parts: Sequence[Part]) -> list[tuple[int, Any]]:
+        events = {row.event_id for _, part in parts for row in part}
+        return list(self.filter(event_id__in=events).values_list("pk", "token"))
 
 
 class Delivery(models.Model):

@@ -1,0 +1,1 @@
+"""The benchmark: this library beside the limit and beside plain django-rq, in one run."""

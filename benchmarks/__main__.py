@@ -1,0 +1,92 @@
+"""`python -m benchmarks`: measure, show, and keep the results."""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from benchmarks import report
+from benchmarks.measure import Size
+from benchmarks.place import DATABASES, place
+
+NUMBERS = tuple(f"P{n}" for n in range(1, 13) if n != 11)
+
+
+def main() -> int:
+    options = _arguments()
+    machines: dict[str, dict[str, str]] = {}
+    results: list[dict[str, Any]] = []
+    for database in options.database or ["postgresql"]:
+        answer = _run(database, options)
+        machines[database] = answer["machine"]
+        results += answer["results"]
+    _report(machines, results, options.output)
+    return 1 if any(result["trouble"] and not result["skipped"] for result in results) else 0
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("measures", nargs="*", metavar="P1", help="which to run (default: all)")
+    parser.add_argument("--database", action="append", choices=DATABASES, help="repeatable")
+    parser.add_argument("--rounds", type=int, default=5, help="interleaved rounds (default: 5)")
+    parser.add_argument("--quick", action="store_true", help="so small that it only tries the way")
+    parser.add_argument("--size", action="append", default=[], metavar="NAME=NUMBER")
+    parser.add_argument("--output", type=Path, default=Path("build/benchmarks"), metavar="FOLDER")
+    options = parser.parse_args()
+    if wrong := [number for number in options.measures if number not in NUMBERS]:
+        parser.error(f"there is no measure {wrong[0]!r}, only {', '.join(NUMBERS)}")
+    known = [field.name for field in fields(Size)]
+    for word in options.size:
+        if word.partition("=")[0] not in known:
+            parser.error(f"--size={word}: the names are {', '.join(known)}")
+    if options.rounds < 1:
+        parser.error(f"--rounds={options.rounds} must be at least 1")
+    return options
+
+
+def _run(database: str, options: argparse.Namespace) -> dict[str, Any]:
+    """Run in a process of its own, with an empty database and a Redis that go with it."""
+    with tempfile.NamedTemporaryFile() as file, place(database) as environment:
+        order = {
+            "measures": options.measures or [],
+            "rounds": options.rounds,
+            "quick": options.quick,
+            "size": dict(_sized(word) for word in options.size),
+            "answer": file.name,
+        }
+        subprocess.run(
+            [sys.executable, "-m", "benchmarks.run"],
+            input=json.dumps(order),
+            text=True,
+            check=True,
+            env={**os.environ, **environment},
+        )
+        found: dict[str, Any] = json.load(file)
+        return found
+
+
+def _sized(word: str) -> tuple[str, object]:
+    name, _, number = word.partition("=")
+    if name.endswith("rates"):
+        return name, [int(part) for part in number.split(",")]
+    return name, float(number) if name.endswith("seconds") else int(number)
+
+
+def _report(machines: report.Machines, results: list[dict[str, Any]], folder: Path) -> None:
+    console = Console()
+    report.show(console, machines, results)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "results.md").write_text(report.markdown(machines, results))
+    (folder / "results.json").write_text(report.as_json(machines, results))
+    console.print(f"The table is in {folder}/results.md, every figure in {folder}/results.json.")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

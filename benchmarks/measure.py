@@ -1,0 +1,161 @@
+"""What is measured: contestants that run in turn, and bars that their ratios must reach."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from statistics import median
+from typing import Any
+
+Run = Callable[["Size"], float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Size:
+    """How much of everything; the defaults are what the bars are about."""
+
+    transactions: int = 300
+    events: int = 20_000
+    jobs: int = 600
+    forked_jobs: int = 60
+    chunks: int = 1_000
+    few: int = 10_000
+    many: int = 100_000
+    scheduled: int = 300_000
+    blocked: int = 100_000
+    finished: int = 1_000_000
+    held: int = 200_000
+    traffic_seconds: float = 30.0
+    idle_seconds: float = 20.0
+    sustained_seconds: float = 600.0
+    sustained_rates: tuple[int, ...] = (200, 300, 400)
+
+
+# So small that only the way through is tried; the figures mean nothing.
+QUICK = Size(
+    transactions=5,
+    events=60,
+    jobs=5,
+    forked_jobs=2,
+    chunks=10,
+    few=30,
+    many=60,
+    scheduled=20,
+    blocked=20,
+    finished=50,
+    held=60,
+    traffic_seconds=0.5,
+    idle_seconds=1.0,
+    sustained_seconds=2.0,
+    sustained_rates=(10,),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bar:
+    """What `of` must reach: divided by `over`, less `minus`, or as it is.
+
+    Without a limit it is only shown.
+    """
+
+    name: str
+    of: str
+    over: str = ""
+    minus: str = ""
+    at_most: float | None = None
+    at_least: float | None = None
+
+    @property
+    def text(self) -> str:
+        if self.at_most is not None:
+            return f"≤ {self.at_most:g}"
+        return "" if self.at_least is None else f"≥ {self.at_least:g}"
+
+    def value(self, figures: Mapping[str, float]) -> float:
+        """Return this bar's figure of one round."""
+        if self.over:
+            return figures[self.of] / figures[self.over]
+        if self.minus:
+            return figures[self.of] - figures[self.minus]
+        return figures[self.of]
+
+    def verdict(self, value: float) -> str:
+        """Say whether the limit is reached; nothing if there is none."""
+        if not self.text:
+            return ""
+        above = self.at_least is None or value >= self.at_least
+        below = self.at_most is None or value <= self.at_most
+        return "reached" if above and below else "missed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measure:
+    """One line of the requirements: who runs, in which unit, and what must come out."""
+
+    number: str
+    title: str
+    unit: str
+    contestants: Mapping[str, Run]
+    bars: Sequence[Bar]
+    # How many times as many rounds as asked for: short ones need more to be steady.
+    times: int = 1
+    # The databases that it can be measured on; empty for all.
+    databases: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spread:
+    """The median of several rounds, with the least and the greatest."""
+
+    median: float
+    least: float
+    greatest: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> "Spread":
+        return cls(median=median(values), least=min(values), greatest=max(values))
+
+
+@dataclass(slots=True, kw_only=True)
+class Result:
+    """The figures of a measure on one database, a dict a round; or why there are none."""
+
+    measure: Measure
+    database: str
+    rounds: list[dict[str, float]] = field(default_factory=list)
+    trouble: str = ""
+    # It can't be measured on this database.
+    skipped: bool = False
+
+    def figures(self, contestant: str) -> Spread:
+        return Spread.of([figures[contestant] for figures in self.rounds])
+
+    def value(self, bar: Bar) -> Spread:
+        """Return the spread of the rounds' own ratios: what disturbs one round, disturbs both."""
+        return Spread.of([bar.value(figures) for figures in self.rounds])
+
+    def plain(self) -> dict[str, Any]:
+        """Return all of it as JSON has it."""
+        measure = self.measure
+        about = {
+            "number": measure.number,
+            "title": measure.title,
+            "unit": measure.unit,
+            "database": self.database,
+            "trouble": self.trouble,
+            "skipped": self.skipped,
+            "contestants": [],
+            "bars": [],
+            "rounds": self.rounds,
+        }
+        if not self.rounds:
+            return about
+        return about | {
+            "contestants": [
+                {"name": name, **asdict(self.figures(name))} for name in measure.contestants
+            ],
+            "bars": [self._plain(bar) for bar in measure.bars],
+        }
+
+    def _plain(self, bar: Bar) -> dict[str, Any]:
+        spread = self.value(bar)
+        verdict = bar.verdict(spread.median)
+        return {"name": bar.name, "bar": bar.text, "verdict": verdict, **asdict(spread)}

@@ -1,0 +1,71 @@
+"""A database and a Redis for one run, gone after it."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+from example_project.demo.redis_server import RedisServer
+
+DATABASES = ("postgresql", "mariadb", "sqlite")
+URLS = {
+    "postgresql": ("BENCH_POSTGRESQL_URL", "postgresql://postgres@127.0.0.1:5432/postgres"),
+    "mariadb": ("BENCH_MARIADB_URL", "mysql://root@127.0.0.1:3306/mysql"),
+}
+
+
+@contextmanager
+def place(database: str) -> Iterator[dict[str, str]]:
+    """Make an empty database and start a Redis; yield the environment that leads to them."""
+    with (
+        tempfile.TemporaryDirectory(prefix="bench_") as folder,
+        _database(database, Path(folder)) as url,
+        RedisServer(Path(folder)) as redis,
+    ):
+        yield {
+            "BENCH_DATABASE": database,
+            "BENCH_DATABASE_URL": url,
+            "BENCH_REDIS_URL": redis.url,
+            "BENCH_FOLDER": folder,
+            "DJANGO_SETTINGS_MODULE": "benchmarks.settings",
+        }
+
+
+@contextmanager
+def _database(database: str, folder: Path) -> Iterator[str]:
+    if database == "sqlite":
+        yield f"sqlite:///{folder}/bench.sqlite3"
+        return
+    variable, default = URLS[database]
+    url = os.environ.get(variable, default)
+    name = f"bench_{os.getpid()}"
+    force = " WITH (FORCE)" if database == "postgresql" else ""
+    _run(database, url, f"CREATE DATABASE {name}")
+    try:
+        yield urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
+    finally:
+        _run(database, url, f"DROP DATABASE {name}{force}")
+
+
+def _run(database: str, url: str, statement: str) -> None:
+    if database == "postgresql":
+        import psycopg
+
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(statement.encode())
+        return
+    import pymysql
+
+    parts = urlsplit(url)
+    with (
+        pymysql.connect(
+            host=parts.hostname,
+            port=parts.port or 3306,
+            user=unquote(parts.username or ""),
+            password=unquote(parts.password or ""),
+        ) as connection,
+        connection.cursor() as cursor,
+    ):
+        cursor.execute(statement)

@@ -1,0 +1,58 @@
+"""Relays and workers as processes of their own."""
+
+import itertools
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+# Seconds that a process gets to begin, or to end by itself.
+PATIENCE = 120.0
+_numbers = itertools.count()
+
+
+@contextmanager
+def running(*words: str) -> Iterator["subprocess.Popen[bytes]"]:
+    """Run a management command for as long as the block lasts."""
+    log = Path(os.environ["BENCH_FOLDER"]) / f"{next(_numbers)}-{words[0]}.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "django", *words],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        yield process
+    except TimeoutError as error:
+        tail = log.read_text(errors="replace")[-2_000:]
+        raise TimeoutError(f"{error}; {words[0]} says:\n{tail}") from None
+    finally:
+        _end(process)
+
+
+def worker(kind: str) -> "AbstractContextManager[subprocess.Popen[bytes]]":
+    """Run a worker of this class, such as rq.SimpleWorker."""
+    return running("rqworker", "default", f"--worker-class={kind}")
+
+
+def wait_for(condition: Callable[[], bool], what: str, *, within: float = PATIENCE) -> None:
+    deadline = time.monotonic() + within
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"waited {within:g} s in vain for {what}")
+        time.sleep(0.05)
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(30)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

@@ -1,0 +1,89 @@
+"""One run on one database; in a process of its own, because Django has its settings once."""
+
+import json
+import os
+import sys
+import traceback
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import django
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from benchmarks.measure import QUICK, Measure, Result, Size
+
+
+def main() -> None:
+    """Read what to do from standard input; write the results into the file that it names."""
+    order: dict[str, Any] = json.load(sys.stdin)
+    _prepare()
+    # Late: they import models.
+    from benchmarks import machine
+    from benchmarks.measures import MEASURES
+
+    size = replace(QUICK if order["quick"] else Size(), **order["size"])
+    database = os.environ["BENCH_DATABASE"]
+    chosen = [MEASURES[number] for number in order["measures"] or MEASURES]
+    results = measured(chosen, size, rounds=order["rounds"], database=database)
+    answer = {
+        "machine": machine.described(),
+        "results": [result.plain() for result in results],
+    }
+    Path(order["answer"]).write_text(json.dumps(answer))
+
+
+def _prepare() -> None:
+    django.setup()
+    from django.core.management import call_command
+
+    from benchmarks import limit
+
+    call_command("migrate", run_syncdb=True, verbosity=0)
+    limit.create_tables()
+
+
+def measured(
+    measures: Iterable[Measure], size: Size, *, rounds: int, database: str
+) -> list[Result]:
+    """Run every measure; one that fails says why, and the others go on."""
+    results = [Result(measure=measure, database=database) for measure in measures]
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True)) as progress:
+        bar = progress.add_task(database, total=sum(_steps(r.measure, rounds) for r in results))
+
+        def step(what: str) -> None:
+            progress.update(bar, advance=1, description=f"{database} {what}")
+
+        for result in results:
+            try:
+                _measure(result, size, rounds=rounds, step=step)
+            except Exception as error:
+                result.trouble = f"{type(error).__name__}: {error}"
+                progress.console.print(traceback.format_exc(), markup=False)
+    return results
+
+
+def _steps(measure: Measure, rounds: int) -> int:
+    return rounds * measure.times * len(measure.contestants)
+
+
+def _measure(result: Result, size: Size, *, rounds: int, step: Any) -> None:
+    measure = result.measure
+    if measure.databases and result.database not in measure.databases:
+        result.trouble = f"only measured on {', '.join(measure.databases)}"
+        result.skipped = True
+        return
+    for _ in range(rounds * measure.times):
+        figures = {}
+        # In turn, so that whatever else the machine does befalls all of them.
+        for name, run in measure.contestants.items():
+            figures[name] = run(size)
+            step(f"{measure.number} {name}")
+        result.rounds.append(figures)
+
+
+if __name__ == "__main__":
+    main()

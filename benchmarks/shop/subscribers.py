@@ -1,0 +1,11 @@
+"""What hears of a sale: one INSERT."""
+
+from eda_django import Event, subscribes
+
+from .events import SaleMade
+from .models import Effect
+
+
+@subscribes(SaleMade, name="bench.note")
+def note(event: Event[SaleMade]) -> None:
+    Effect.objects.create(number=event.data.number)

@@ -1,0 +1,135 @@
+"""The benchmark: every measure runs, at a size whose figures mean nothing."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.__main__ import NUMBERS
+from benchmarks.measure import Bar, Measure, Result, Spread
+from benchmarks.report import markdown
+from tests.databases import URLS, vendor
+
+ROOT = Path(__file__).parent.parent
+WIDE = "200"
+
+
+def bench(*words: str, folder: Path) -> "subprocess.CompletedProcess[str]":
+    """Run the command on the database of this test run."""
+    servers = {
+        f"BENCH_{name.upper()}_URL": os.environ.get(variable, default)
+        for name, (variable, default) in URLS.items()
+    }
+    return subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "benchmarks",
+            f"--database={vendor()}",
+            f"--output={folder}",
+            *words,
+        ],
+        cwd=ROOT,
+        env={**os.environ, **servers, "COLUMNS": WIDE},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Run every measure once; return what was printed and what was written."""
+    folder = tmp_path_factory.mktemp("bench")
+    answer = bench("--quick", "--rounds=1", folder=folder)
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    written = json.loads((folder / "results.json").read_text())
+    return {
+        "printed": answer.stdout,
+        "markdown": (folder / "results.md").read_text(),
+        "machines": written["machines"],
+        "results": {result["number"]: result for result in written["results"]},
+    }
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize("number", NUMBERS)
+def test_measure_has_a_figure_for_each_contestant_and_bar(number: str, run: dict[str, Any]) -> None:
+    result = run["results"][number]
+    if result["skipped"]:
+        assert vendor() != "postgresql"
+        assert result["trouble"] == "only measured on postgresql"
+        return
+    assert result["trouble"] == ""
+    assert result["contestants"]
+    assert result["bars"]
+    for figures in [*result["contestants"], *result["bars"]]:
+        assert figures["least"] <= figures["median"] <= figures["greatest"]
+    assert {bar["verdict"] for bar in result["bars"]} & {"reached", "missed"}
+
+
+@pytest.mark.processes
+def test_the_report_has_a_line_for_each_figure_and_names_the_machine(run: dict[str, Any]) -> None:
+    assert list(run["machines"]) == [vendor()]
+    for fact, value in run["machines"][vendor()].items():
+        assert f"{fact}: {value[:40]}" in run["printed"]
+        assert f"- {fact}: {value}" in run["markdown"]
+    for result in run["results"].values():
+        for bar in result["bars"]:
+            assert f"| = {bar['name']} |" in run["markdown"]
+            assert f"= {bar['name']}" in run["printed"]
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize(
+    ("word", "complaint"),
+    [
+        ("P99", "there is no measure 'P99'"),
+        ("--rounds=0", "--rounds=0 must be at least 1"),
+        ("--size=nothing=1", "--size=nothing=1: the names are transactions, events"),
+    ],
+)
+@pytest.mark.once
+def test_wrong_arguments_are_named(word: str, complaint: str, tmp_path: Path) -> None:
+    answer = bench(word, folder=tmp_path)
+    assert answer.returncode == 2
+    assert complaint in answer.stderr
+
+
+@pytest.mark.once
+def test_a_ratio_is_taken_within_each_round() -> None:
+    """What else the machine does in a round befalls both; ratios of medians would mix rounds."""
+    bar = Bar(name="a ÷ b", of="a", over="b", at_most=2.0)
+    measure = Measure(number="P0", title="t", unit="u", contestants={}, bars=[bar])
+    rounds = [{"a": 2.0, "b": 1.0}, {"a": 30.0, "b": 10.0}, {"a": 1.0, "b": 1.0}]
+    result = Result(measure=measure, database="sqlite", rounds=rounds)
+    assert result.value(bar) == Spread(median=2.0, least=1.0, greatest=3.0)
+    assert result.plain()["bars"][0]["verdict"] == "reached"
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    ("bar", "value", "verdict"),
+    [
+        (Bar(name="n", of="a", at_most=1.4), 1.4, "reached"),
+        (Bar(name="n", of="a", at_most=1.4), 1.41, "missed"),
+        (Bar(name="n", of="a", at_least=0.9), 0.9, "reached"),
+        (Bar(name="n", of="a", at_least=0.9), 0.89, "missed"),
+        (Bar(name="n", of="a"), 7.0, ""),
+    ],
+)
+def test_a_bar_judges(bar: Bar, value: float, verdict: str) -> None:
+    assert bar.verdict(value) == verdict
+
+
+@pytest.mark.once
+def test_a_measure_that_failed_is_in_the_report() -> None:
+    measure = Measure(number="P0", title="t", unit="u", contestants={}, bars=[])
+    result = Result(measure=measure, database="sqlite", trouble="ValueError: broken")
+    assert "| P0 | t [u] | sqlite |  |  |  |  | ValueError: broken |" in markdown(
+        {"sqlite": {}}, [result.plain()]
+    )
