@@ -4,7 +4,7 @@ import os
 import platform
 from collections import Counter
 from collections.abc import Iterable
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 
 from eda_django.version import __version__
 from tests.soak.run import Run
@@ -109,12 +109,20 @@ def listed(lines: list[str]) -> str:
     return "\n".join([*(f"- {line}" for line in lines[:MOST_SHOWN]), *more])
 
 
+def installed(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        # Another driver does its work.
+        return ""
+
+
 def versions(server: str) -> list[tuple[str, str]]:
     machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
     return [
         ("eda_django", __version__),
         ("Python", platform.python_version()),
-        *((name, version(name)) for name in PACKAGES),
+        *((name, found) for name in PACKAGES if (found := installed(name))),
         ("database", server),
         ("machine", machine),
     ]
