@@ -1,28 +1,46 @@
-"""Relays, workers and publishers as processes of their own, and where each of them is to die."""
+"""Relays, workers and publishers as processes of their own, and where each is to break."""
 
+import os
 import signal
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 from typing import Any
 
-from tests.faults.planting import Plan
+from tests.faults.planting import Fate, Plan
 from tests.forking import Fork, command, preload
 from tests.waiting import PATIENCE, eventually
 
 SIMPLE, FORK = "rq.SimpleWorker", "rq.Worker"
 
-preload("tests.faults.site")
+preload("tests.faults.site", "tests.faults.meeting")
 
 
 class Child(Fork):
-    """One process. `plan` says where it dies, if it is to die."""
+    """One process. `plan` says where it breaks, if it is to break."""
 
     def __init__(
-        self, log: Path, plan: Plan | None, lease: float, work: Callable[..., Any], *args: Any
+        self,
+        log: Path,
+        plan: Plan | None,
+        world: dict[str, Any],
+        work: Callable[..., Any],
+        *args: Any,
     ) -> None:
         self.plan = plan
-        super().__init__(log, run, plan, lease, work, args)
+        super().__init__(log, run, plan, world, work, args)
+
+    @property
+    def text(self) -> str:
+        return self.log.read_text(errors="replace")
+
+    def says(self, words: str, *, times: int = 1) -> None:
+        """Wait until its log has the words."""
+        eventually(lambda: self.text.count(words) >= times or not self.is_running)
+        assert self.text.count(words) >= times, self.text
+
+    def signal(self, number: signal.Signals) -> None:
+        os.kill(self.pid, number)
 
     def ends(self) -> int:
         """Wait for the end; return the exit code."""
@@ -39,6 +57,21 @@ class Child(Fork):
         if int(eventually(plan.mark.read_text)) == self.pid:
             assert self.ends() == -signal.SIGKILL
 
+    def breaks(self) -> None:
+        """Wait until it is frozen, or its connection is cut."""
+        plan = self.plan
+        assert plan
+        eventually(lambda: plan.mark.exists() or not self.is_running)
+        assert plan.mark.exists(), f"it ended before {plan.words!r}\n{self.text}"
+        if plan.fate is Fate.FROST:
+            frozen = int(eventually(plan.mark.read_text))
+            eventually(lambda: is_stopped(frozen))
+
+    def thaw(self) -> None:
+        """Let what was frozen go on."""
+        assert self.plan
+        os.kill(int(self.plan.mark.read_text()), signal.SIGCONT)
+
 
 class Children:
     """Starts processes for a test, and ends every one of them after it.
@@ -49,44 +82,62 @@ class Children:
     lease = 600.0
 
     def __init__(self, folder: Path) -> None:
+        # What else is different for those that are started from now on; see site.configure().
+        self.world: dict[str, Any] = {}
         self._folder = folder
         self._numbers = count()
         self._started: list[Child] = []
 
-    def start(self, dies: str, work: Callable[..., Any], *args: Any) -> Child:
-        """Start a process; `dies` says where, "" for nowhere."""
+    def start(self, plan: str, work: Callable[..., Any], *args: Any, fate: Fate) -> Child:
+        """Start a process; `plan` says where it meets its fate, "" for nowhere."""
         path = self._folder / f"{next(self._numbers)}"
-        plan = Plan(words=dies, mark=path.with_suffix(".died")) if dies else None
-        child = Child(path.with_suffix(".log"), plan, self.lease, work, *args)
+        made = Plan(words=plan, mark=path.with_suffix(".struck"), fate=fate) if plan else None
+        world = {"lease": self.lease, **self.world}
+        child = Child(path.with_suffix(".log"), made, world, work, *args)
         self._started.append(child)
         return child
 
-    def publish(self, kind: str, *behaviours: str, dies: str = "") -> Child:
-        return self.start(dies, publish, kind, list(behaviours))
+    def publish(self, kind: str, *behaviours: str, at: str = "", fate: Fate = Fate.DEATH) -> Child:
+        return self.start(at, publish, kind, list(behaviours), fate=fate)
 
-    def relay(self, *words: str, dies: str = "") -> Child:
-        return self.start(dies, command, "relay", "--poll-interval=0.1", *words)
+    def relay(self, *words: str, at: str = "", fate: Fate = Fate.DEATH) -> Child:
+        return self.start(at, command, "relay", "--poll-interval=0.1", *words, fate=fate)
 
-    def worker(self, *queues: str, kind: str = SIMPLE, dies: str = "") -> Child:
-        return self.start(dies, command, "rqworker", *queues, f"--worker-class={kind}")
+    def worker(
+        self, *queues: str, kind: str = SIMPLE, at: str = "", fate: Fate = Fate.DEATH
+    ) -> Child:
+        words = ("rqworker", *queues, f"--worker-class={kind}")
+        return self.start(at, command, *words, fate=fate)
+
+    def run(self, *words: str) -> Child:
+        """Start any other management command."""
+        return self.start("", command, *words, fate=Fate.DEATH)
 
     def logs(self) -> list[str]:
         """Return what each of them has said."""
-        return [child.log.read_text(errors="replace") for child in self._started]
+        return [child.text for child in self._started]
 
     def end(self) -> None:
         for child in self._started:
             child.kill()
             # Shown by pytest, and only if the test has failed.
-            print(f"----- {child.log.name}\n{child.log.read_text(errors='replace')}")
+            print(f"----- {child.log.name}\n{child.text}")
+        self._started.clear()
 
 
-def run(plan: Plan | None, lease: float, work: Callable[..., Any], args: tuple[Any, ...]) -> None:
+def is_stopped(pid: int) -> bool:
+    """Return whether SIGSTOP has taken effect."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+
+
+def run(
+    plan: Plan | None, world: dict[str, Any], work: Callable[..., Any], args: tuple[Any, ...]
+) -> None:
     """Be the child."""
     # Already imported by the process that forks.
     from tests.faults import site
 
-    site.configure(lease=lease)
+    site.configure(**world)
     if plan:
         plan.plant()
     work(*args)

@@ -1,18 +1,23 @@
-"""Kills a process between two of its steps. Planted into a test's own child, never in the library.
+"""Breaks a process between two of its steps. Planted into a test's own child, never in the library.
 
-A plan is read like "after create_queued, before COMMIT": each step arms the next, and the last one
-kills. "#3" means the third time.
+A plan is read like "after create_queued, before COMMIT": each step arms the next, and at the last
+one the process meets its fate: it dies, or freezes, or its connection to the database is cut. "#3"
+means the third time.
 """
 
 import os
 import signal
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from enum import Enum
 from functools import wraps
 from importlib import import_module
 from inspect import getattr_static
 from pathlib import Path
 from typing import Any
+
+from django.db import DEFAULT_DB_ALIAS, connections
 
 SEAMS = {
     # The database's own commit: the last thing before it, and the first after it.
@@ -64,12 +69,23 @@ class Step:
         return cls(when=when, seam=seam, nth=int(nth[0]) if nth else 1)
 
 
+class Fate(Enum):
+    """What happens to the process."""
+
+    DEATH = "death"
+    # Until somebody sends SIGCONT.
+    FROST = "frost"
+    # Its connection to the database ends, and says so.
+    CUT = "cut"
+
+
 @dataclass(slots=True, kw_only=True)
 class Plan:
-    """Where the process dies. `mark` is created by the death: one plan kills once."""
+    """Where the process meets its fate. That creates `mark`: one plan does it once."""
 
     words: str
     mark: Path
+    fate: Fate = Fate.DEATH
     at: int = 0
     passed: int = 0
     steps: list[Step] = field(default_factory=list)
@@ -82,7 +98,7 @@ class Plan:
             self._wrap(seam)
 
     def is_next(self, when: str, seam: str) -> bool:
-        """Return whether the process must die here; on the way there, arm what comes next."""
+        """Return whether it must happen here; on the way there, arm what comes next."""
         if self.at == len(self.steps):
             return False
         step = self.steps[self.at]
@@ -94,14 +110,17 @@ class Plan:
         self.at, self.passed = self.at + 1, 0
         return self.at == len(self.steps)
 
-    def die(self) -> None:
+    def strike(self) -> None:
         try:
             handle = os.open(self.mark, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
         except FileExistsError:
             return
         os.write(handle, str(os.getpid()).encode())
         os.close(handle)
-        os.kill(os.getpid(), signal.SIGKILL)
+        if self.fate is Fate.CUT:
+            cut()
+        is_end = self.fate is Fate.DEATH
+        os.kill(os.getpid(), signal.SIGKILL if is_end else signal.SIGSTOP)
 
     def _wrap(self, seam: str) -> None:
         module, _, path = SEAMS[seam].partition(":")
@@ -120,16 +139,31 @@ class Plan:
             if seam == "MULTI" and seam.encode() not in packed(args[1]):
                 return original(*args, **kwargs)
             if self.is_next("before", seam):
-                self.die()
+                self.strike()
             if self.is_next("halfway", seam):
                 send_half(*args)
-                self.die()
+                self.strike()
             result = original(*args, **kwargs)
             if self.is_next("after", seam):
-                self.die()
+                self.strike()
             return result
 
         return wrapped
+
+
+def cut() -> None:
+    """End the connection to the database; raise what the driver would."""
+    connection: Any = connections[DEFAULT_DB_ALIAS]
+    raw = connection.connection
+    if connection.vendor == "sqlite":
+        raw.close()
+    else:
+        # Not by the driver, which would know of it. PyMySQL has a socket, the others tell theirs.
+        number = (raw if hasattr(raw, "fileno") else raw._sock).fileno()
+        with socket.socket(fileno=os.dup(number)) as end:
+            end.shutdown(socket.SHUT_RDWR)
+    with connection.wrap_database_errors:
+        raise connection.Database.OperationalError("the connection was cut")
 
 
 def send_half(connection: Any, command: Any, *_: Any) -> None:

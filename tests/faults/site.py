@@ -1,14 +1,18 @@
 """The subscribers of the children: each writes twice, so that one can die in between."""
 
 import os
+import resource
 import signal
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import DEFAULT_DB_ALIAS, connection, connections, transaction
 
-from eda_django import Event, Retry, outbox, subscribes
+from eda_django import Event, Retry, dispatch, outbox, subscribes
+from tests.faults import clocks
 from tests.testapp.models import Effect
 
 # The value of a field that REDACT names in the children.
@@ -16,8 +20,35 @@ SECRET = "4111-1111-1111-1111"
 QUICK = Retry(max_attempts=3, base=0.05, factor=1.0, jitter=0.0)
 
 
-def configure(*, lease: float) -> None:
+def configure(
+    *,
+    lease: float,
+    redis_port: int | None = None,
+    patience: float | None = None,
+    database: dict[str, Any] | None = None,
+    clock: float = 0.0,
+    memory: int = 0,
+) -> None:
+    """Tell a child of its world, before it has looked around.
+
+    `redis_port` and `database` say where its servers are, `patience` how many seconds Redis has
+    to answer, `clock` by how many seconds its clock is wrong, `memory` how many bytes it may take
+    beside those it has.
+    """
     settings.EDA_DJANGO = {**settings.EDA_DJANGO, "LEASE": lease, "REDACT": ["card"]}
+    if redis_port:
+        settings.RQ_QUEUES = {
+            name: {**queue, "PORT": redis_port} for name, queue in settings.RQ_QUEUES.items()
+        }
+    if patience:
+        vars(sys.modules[dispatch.RqTransport.__module__])["TIMEOUT"] = patience
+    connections.settings[DEFAULT_DB_ALIAS].update(database or {})
+    if clock:
+        clocks.shift(clock)
+    if memory:
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        most = pages * resource.getpagesize() + memory
+        resource.setrlimit(resource.RLIMIT_AS, (most, most))
 
 
 def write(event: Event[Any], subscriber: str, note: str) -> None:

@@ -4,37 +4,22 @@ The table is in points.py. What it does not say is the same everywhere: every ev
 effect is there once, and who had nothing to do with it took one attempt.
 """
 
-from collections import Counter
-from typing import Any
-
-import django_rq
 import pytest
 import redis
 
 from eda_django.models import Attempt, Delivery, OutboxEvent, Status
 from eda_django.models.clock import after
-from tests.faults import points
+from tests.faults import outcome, points
 from tests.faults.children import Child, Children
 from tests.faults.points import ALL, EVENTS, LOST, Point
 from tests.integration import ordering
 from tests.integration.processes import ROOT
 from tests.relaying import lapse_leases
-from tests.testapp.models import Effect
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.processes
 
-QUEUES = ("default", "slow")
 YEAR = 365 * 86_400.0
-NOTES = {
-    "faults.happened": (
-        ("faults.pair", "first"),
-        ("faults.pair", "second"),
-        ("faults.bystander", "only"),
-    ),
-    "faults.bare": (("faults.bare", "first"), ("faults.bare", "second")),
-    "faults.hooked": (("faults.hooked", "written"), ("faults.hooked", "hook")),
-}
 
 
 class Site:
@@ -45,15 +30,15 @@ class Site:
 
     def publish(self, *, dies: str = "") -> None:
         behaviours = ["", self.point.behave, *[""] * (EVENTS - 2)]
-        child = self.children.publish(self.point.kind, *behaviours, dies=dies)
+        child = self.children.publish(self.point.kind, *behaviours, at=dies)
         if dies:
             child.dies()
         else:
             assert child.ends() == 0
 
     def worker(self, *, dies: str = "") -> Child:
-        queues = self.point.queues if dies else QUEUES
-        return self.children.worker(*queues, kind=self.point.worker, dies=dies)
+        queues = self.point.queues if dies else outcome.QUEUES
+        return self.children.worker(*queues, kind=self.point.worker, at=dies)
 
     def come_to(self, given: str) -> None:
         """Bring about what must have happened before."""
@@ -78,7 +63,7 @@ class Site:
         if self.point.then is not None:
             assert ordering.statuses() == self.point.then
         if self.point.jobs is not None:
-            assert sum(len(queue.job_ids) for queue in queues()) == self.point.jobs
+            assert sum(len(queue.job_ids) for queue in outcome.queues()) == self.point.jobs
 
     def recover(self, *, worker: bool = True) -> None:
         """Let a lease pass; run what a site runs until all is done and no job is in a queue."""
@@ -86,30 +71,22 @@ class Site:
         self.children.relay(*self.point.words)
         if worker:
             self.worker()
-        total = EVENTS * len({subscriber for subscriber, _ in NOTES[self.point.kind]})
+        total = EVENTS * outcome.subscribers(self.point.kind)
         eventually(lambda: ordering.settled(total))
-        eventually(lambda: not any(queue.job_ids for queue in queues()))
-        eventually(lambda: jobs_left() == self.point.left)
+        eventually(lambda: not any(queue.job_ids for queue in outcome.queues()))
+        eventually(lambda: outcome.jobs_left() == self.point.left)
 
     def check_the_end(self) -> None:
+        point = self.point
         assert OutboxEvent.objects.count() == EVENTS
         assert not OutboxEvent.objects.filter(relayed_at=None).exists()
         assert set(Delivery.objects.values_list("status", flat=True)) == {Status.SUCCEEDED}
-        assert effects() == self.expected_effects()
-        assert attempts() == dict.fromkeys(self.point.failed, 2)
-        assert failures() == {number: (1, kind) for number, kind in self.point.failed.items()}
-        assert isolated() == {n for n, kind in self.point.failed.items() if kind == LOST}
-
-    def expected_effects(self) -> Counter[tuple[str, int, str]]:
-        subscribers = {note: name for name, note in NOTES[self.point.kind]}
-        expected = Counter(
-            (subscriber, number, note)
-            for number in range(1, EVENTS + 1)
-            for subscriber, note in NOTES[self.point.kind]
+        assert outcome.effects() == outcome.expected_effects(
+            point.kind, EVENTS, doubled=point.doubled, missing=point.missing
         )
-        expected.update((subscribers[note], n, note) for n, note in self.point.doubled)
-        expected.subtract((subscribers[note], n, note) for n, note in self.point.missing)
-        return +expected
+        assert outcome.attempts() == dict.fromkeys(point.failed, 2)
+        assert outcome.failures() == {number: (1, kind) for number, kind in point.failed.items()}
+        assert outcome.isolated() == {n for n, kind in point.failed.items() if kind == LOST}
 
 
 @pytest.fixture
@@ -144,7 +121,7 @@ def test_publisher_that_dies_before_it_rings_loses_nothing(site: Site, point: Po
 def test_relay_that_dies_loses_and_doubles_nothing(site: Site, point: Point) -> None:
     """G2, G3, G7."""
     site.come_to(point.given)
-    site.children.relay(*point.words, dies=point.dies).dies()
+    site.children.relay(*point.words, at=point.dies).dies()
     site.check_what_stands()
     site.recover(worker=not point.words)
     site.check_the_end()
@@ -165,7 +142,7 @@ def test_relay_that_dies_pruning_deletes_whole_events_or_none(site: Site, point:
     Attempt.objects.create(
         delivery=finished.deliveries.first(), number=1, finished_at=finished.time
     )
-    site.children.relay(dies=point.dies).dies()
+    site.children.relay(at=point.dies).dies()
     assert (OutboxEvent.objects.count(), Delivery.objects.count(), Attempt.objects.count()) == (
         (2, 4, 0) if point.dies.endswith("after COMMIT") else (EVENTS, ALL, 1)
     )
@@ -184,67 +161,10 @@ def test_worker_that_dies_loses_and_doubles_nothing(site: Site, point: Point) ->
     worker.dies()
     if worker.is_running:
         # A work horse's worker lives on. What it does with the other chunks comes to an end first.
-        eventually(lambda: jobs_left() == point.left)
+        eventually(lambda: outcome.jobs_left() == point.left)
     site.check_what_stands()
     site.recover(worker=not worker.is_running)
     site.check_the_end()
-
-
-def queues() -> list[Any]:
-    return [django_rq.get_queue(name) for name in QUEUES]
-
-
-def jobs_left() -> dict[str, int]:
-    """Return what RQ still knows of jobs: how many, and where."""
-    found: Counter[str] = Counter()
-    known: set[str] = set()
-    for queue in queues():
-        places = {
-            "queue": queue.job_ids,
-            "intermediate": queue.intermediate_queue.get_job_ids(),
-            "started": queue.started_job_registry.get_job_ids(cleanup=False),
-            "failed": queue.failed_job_registry.get_job_ids(cleanup=False),
-        }
-        for place, ids in places.items():
-            found[place] += len(ids)
-            known.update(ids)
-    client = queue.connection
-    for key in client.keys("rq:job:eda-*"):
-        if client.ttl(key) == -1 and key.decode().split(":")[2] not in known:
-            found["nowhere"] += 1
-    return dict(+found)
-
-
-def numbers() -> dict[int, int]:
-    """Return the number of each event, by its primary key."""
-    keys = OutboxEvent.objects.order_by("pk").values_list("pk", flat=True)
-    return {pk: number for number, pk in enumerate(keys, 1)}
-
-
-def effects() -> Counter[tuple[str, int, str]]:
-    ids = OutboxEvent.objects.order_by("pk").values_list("event_id", flat=True)
-    number = {event_id: n for n, event_id in enumerate(ids, 1)}
-    rows = Effect.objects.values_list("subscriber", "event_id", "note")
-    return Counter((subscriber, number[event], note) for subscriber, event, note in rows)
-
-
-def attempts() -> dict[int, int]:
-    """Return the attempts of every delivery that took another number of them than one."""
-    rows = Delivery.objects.exclude(attempts=1).values_list("event_id", "attempts")
-    return {numbers()[pk]: attempts for pk, attempts in rows}
-
-
-def failures() -> dict[int, tuple[int, str]]:
-    """Return number and class of every attempt that is recorded as failed, by its event."""
-    rows = Attempt.objects.values_list("delivery__event_id", "number", "error_class")
-    found = {numbers()[pk]: (number, kind) for pk, number, kind in rows}
-    assert len(found) == len(rows)
-    return found
-
-
-def isolated() -> set[int]:
-    rows = Delivery.objects.filter(isolated=True).values_list("event_id", flat=True)
-    return {numbers()[pk] for pk in rows}
 
 
 # What dies there is no process of ours, or does not die by a signal: the tests are beside these.

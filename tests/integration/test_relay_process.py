@@ -13,6 +13,7 @@ from tests.integration import ordering
 from tests.integration.ordering import place_notes
 from tests.integration.processes import Process, Processes
 from tests.integration.servers import closed_port
+from tests.relaying import end_other_connections
 from tests.testapp.models import Effect
 from tests.waiting import eventually
 
@@ -125,28 +126,17 @@ def test_relay_outlives_the_loss_of_its_database(processes: Processes) -> None:
 @contextmanager
 def outage() -> Iterator[None]:
     """Cut the relay off; on SQLite, which has no connection to cut, hide a table from it."""
+    if connection.vendor != "sqlite":
+        end_other_connections()
+        yield
+        return
     with connection.cursor() as cursor:
-        if connection.vendor == "sqlite":
-            cursor.execute("ALTER TABLE eda_django_relayheartbeat RENAME TO hidden")
-            try:
-                place_notes("")
-                yield
-            finally:
-                cursor.execute("ALTER TABLE hidden RENAME TO eda_django_relayheartbeat")
-        elif connection.vendor == "postgresql":
-            cursor.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-            )
+        cursor.execute("ALTER TABLE eda_django_relayheartbeat RENAME TO hidden")
+        try:
+            place_notes("")
             yield
-        else:
-            cursor.execute(
-                "SELECT id FROM information_schema.processlist"
-                " WHERE db = DATABASE() AND id <> CONNECTION_ID()"
-            )
-            for (number,) in cursor.fetchall():
-                cursor.execute(f"KILL {number}")
-            yield
+        finally:
+            cursor.execute("ALTER TABLE hidden RENAME TO eda_django_relayheartbeat")
 
 
 @pytest.mark.django_db(transaction=True, databases=["default", "other"])

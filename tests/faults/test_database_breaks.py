@@ -1,0 +1,146 @@
+"""A database server that crashes and comes back, or has no connection left to give.
+
+The server is the tests' own. SQLite has none: what stands in its place, a file that is locked, is
+in test_connections_break.py, and so are connections that end while the server lives.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.db import connections
+
+from example_project.demo.redis_server import HOST
+from tests.databases import vendor
+from tests.faults import outcome
+from tests.faults.children import Children
+from tests.faults.planting import Fate
+from tests.faults.points import LOST
+from tests.integration.servers import SERVERS, DatabaseServer
+from tests.waiting import eventually
+
+pytestmark = [
+    pytest.mark.processes,
+    pytest.mark.django_db(transaction=True, databases=["default", "own"]),
+    pytest.mark.skipif(vendor() == "sqlite", reason="SQLite has no server that could go away."),
+]
+
+KIND = "faults.happened"
+EVENTS = 9
+OWN = "own"
+
+
+@pytest.fixture(scope="module")
+def running(django_db_setup: None, django_db_blocker: Any) -> Iterator[DatabaseServer]:
+    """Run a server with the library's tables, known to Django by the alias OWN."""
+    server = SERVERS[vendor()](max_connections=10)
+    try:
+        server.create()
+        server.start()
+        server.create_database("eda_django")
+        connections.settings[OWN] = {
+            **connections.settings["default"],
+            "HOST": HOST,
+            "PORT": server.port,
+            "USER": server.superuser,
+            "PASSWORD": "",
+            "NAME": "eda_django",
+        }
+        if vendor() == "postgresql":
+            # Those of the suite say that a commit may be lost.
+            connections.settings[OWN]["OPTIONS"] = {}
+        with django_db_blocker.unblock():
+            for app in ("eda_django", "testapp"):
+                call_command("migrate", app, database=OWN, verbosity=0)
+            connections[OWN].close()
+        yield server
+    finally:
+        server.remove()
+        if OWN in connections.settings:
+            connections[OWN].close()
+            del connections[OWN], connections.settings[OWN]
+
+
+@pytest.fixture
+def server(running: DatabaseServer, children: Children) -> Iterator[DatabaseServer]:
+    """Have children use the server, which is emptied like any database of a test."""
+    names = ("HOST", "PORT", "USER", "PASSWORD", "NAME", "OPTIONS")
+    children.world["database"] = {name: connections.settings[OWN][name] for name in names}
+    yield running
+    children.end()
+
+
+def publish(children: Children) -> int:
+    """Publish events; return the publisher's exit code."""
+    return children.publish(KIND, *[""] * EVENTS).ends()
+
+
+def test_database_that_crashes_and_comes_back_has_lost_and_doubled_nothing(
+    children: Children, server: DatabaseServer
+) -> None:
+    """G1, G2, G3: under a publisher, a relay and a worker that are all in mid-transaction."""
+    children.lease = 3.0
+    assert publish(children) == 0
+    worker = children.worker(*outcome.QUEUES, at="after write #3", fate=Fate.FROST)
+    relay = children.relay(at="after mark_relayed #2, before COMMIT", fate=Fate.FROST)
+    worker.breaks()
+    publisher = children.publish(
+        KIND, *[""] * EVENTS, at=f"after publish #{EVENTS}, before COMMIT", fate=Fate.FROST
+    )
+    publisher.breaks()
+    assert publish(children) == 0
+    relay.breaks()
+    connections[OWN].close()
+    server.crash()
+    for child in (publisher, relay, worker):
+        child.thaw()
+    assert publisher.ends() == 1
+    assert publish(children) == 1
+    relay.says("relay has lost its database")
+    eventually(lambda: "consumer broke off" in worker.text)
+    server.start()
+    relay.says("relay works again")
+    assert publish(children) == 0
+    # What the worker had begun when there was nobody to tell. What it did not begin burns nothing.
+    outcome.come_to_rest(KIND, 3 * EVENTS, using=OWN)
+    left = outcome.jobs_left()
+    assert set(left) == {"failed"}
+    outcome.check(KIND, 3 * EVENTS, failed={2: LOST}, left=left, using=OWN)
+    assert "Traceback" not in relay.text
+
+
+def test_database_without_a_connection_left_is_waited_for(
+    children: Children, server: DatabaseServer
+) -> None:
+    """G1, G2: what is not let in does nothing, and nothing by halves."""
+    assert publish(children) == 0
+    with all_connections(server):
+        relay = children.relay()
+        relay.says("relay has lost its database")
+        assert publish(children) == 1
+        worker = children.worker(*outcome.QUEUES)
+        worker.says("Listening on")
+    relay.says("relay works again")
+    assert publish(children) == 0
+    outcome.check(KIND, 2 * EVENTS, using=OWN)
+    assert "Traceback" not in relay.text
+
+
+@contextmanager
+def all_connections(server: DatabaseServer) -> Iterator[None]:
+    """Take every connection that the server has to give."""
+    taken: list[Any] = []
+
+    def take() -> None:
+        for _ in range(server.max_connections + 2):
+            taken.append(server.connect())
+
+    try:
+        with pytest.raises(Exception, match="(?i)too many (clients|connections)"):
+            take()
+        yield
+    finally:
+        for one in taken:
+            one.close()

@@ -1,0 +1,78 @@
+"""Two and five relays at once, of which one dies: nobody hands out what another has."""
+
+from collections import Counter
+
+import django_rq
+import pytest
+from django.db import connection
+from rq.job import Job
+
+from eda_django.models import Delivery, RelayHeartbeat
+from tests.faults import outcome
+from tests.faults.children import Child, Children
+from tests.integration import ordering
+from tests.waiting import eventually
+
+pytestmark = pytest.mark.processes
+
+KIND = "faults.happened"
+EVENTS = 60
+MANY = pytest.mark.parametrize("relays", [2, 5])
+
+
+def start(children: Children, relays: int, *words: str) -> list[Child]:
+    """Start so many; on SQLite all but one say why not, and stop."""
+    started = [children.relay("--batch-size=3", *words) for _ in range(relays)]
+    if connection.vendor != "sqlite":
+        pids = [child.pid for child in started]
+        eventually(lambda: RelayHeartbeat.objects.filter(pid__in=pids).count() == relays)
+        return started
+    eventually(lambda: sum(child.is_running for child in started) == 1)
+    for child in started:
+        if not child.is_running:
+            assert child.ends() == 1
+            assert "A relay for database 'default' runs already." in child.text
+    return [child for child in started if child.is_running]
+
+
+@MANY
+def test_relays_share_what_there_is_and_hand_out_nothing_twice(
+    children: Children, relays: int
+) -> None:
+    """G2, G3, G12: each delivery is in one job, also of what comes back to be tried again."""
+    start(children, relays)
+    publishers = [children.publish(KIND, *["", "fail", ""] * (EVENTS // 6)) for _ in range(2)]
+    assert [child.ends() for child in publishers] == [0, 0]
+    eventually(lambda: ordering.statuses() == {"queued": 2 * EVENTS})
+    eventually(lambda: sum(pushed().values()) == 2 * EVENTS)
+    assert set(pushed().values()) == {1}
+    children.worker(*outcome.QUEUES)
+    failed = dict.fromkeys(outcome.numbers_of("fail"), "RuntimeError")
+    assert len(failed) == EVENTS // 3
+    outcome.check(KIND, EVENTS, failed=failed)
+
+
+@MANY
+def test_relay_that_dies_among_others_is_made_good_for(children: Children, relays: int) -> None:
+    """G2, G3, G12: the others, or on SQLite the next one, go on at once."""
+    first = children.relay("--batch-size=3", at="after push #2")
+    assert children.publish(KIND, *[""] * EVENTS).ends() == 0
+    others = [] if connection.vendor == "sqlite" else start(children, relays - 1)
+    first.dies()
+    others = others or start(children, relays)
+    children.worker(*outcome.QUEUES)
+    outcome.come_to_rest(KIND, EVENTS)
+    outcome.check(KIND, EVENTS)
+    assert all(child.is_running for child in others)
+
+
+def pushed() -> Counter[int]:
+    """Return how many jobs carry each delivery."""
+    found: Counter[int] = Counter()
+    for name in outcome.QUEUES:
+        queue = django_rq.get_queue(name)
+        for job in Job.fetch_many(queue.job_ids, connection=queue.connection):
+            if job:
+                found.update(job.args[0])
+    assert set(found) <= set(Delivery.objects.values_list("pk", flat=True))
+    return found
