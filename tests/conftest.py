@@ -7,12 +7,17 @@ import pytest
 import redis
 from django.conf import settings
 from django.core.management.commands import flush
+from hypothesis import settings as hypothesis_settings
 
 from eda_django import dispatch
 from eda_django.events import types
 from eda_django.registry import registry
 from example_project.demo.redis_server import RedisServer
 from tests import databases
+
+# The same examples in every run; nothing is kept of them.
+hypothesis_settings.register_profile("suite", derandomize=True, database=None, deadline=None)
+hypothesis_settings.load_profile("suite")
 
 DATABASE_FIXTURES = {"db", "transactional_db", "django_db_setup"}
 

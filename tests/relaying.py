@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from django.db import OperationalError, connection, connections, transaction
+from django.db import DEFAULT_DB_ALIAS, OperationalError, connection, connections, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
@@ -163,10 +163,10 @@ def cut_connection() -> None:
     in_threads(end)
 
 
-def end_other_connections() -> None:
+def end_other_connections(*, using: str = DEFAULT_DB_ALIAS) -> None:
     """End everybody's connections to this database but this one, on the server's side."""
-    with connection.cursor() as cursor:
-        if connection.vendor == "postgresql":
+    with connections[using].cursor() as cursor:
+        if connections[using].vendor == "postgresql":
             cursor.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
                 " WHERE datname = current_database() AND pid <> pg_backend_pid()"

@@ -4,6 +4,7 @@ The server is the tests' own. SQLite has none: what stands in its place, a file 
 in test_connections_break.py, and so are connections that end while the server lives.
 """
 
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -19,6 +20,7 @@ from tests.faults.children import Children
 from tests.faults.planting import Fate
 from tests.faults.points import LOST
 from tests.integration.servers import SERVERS, DatabaseServer
+from tests.relaying import end_other_connections
 from tests.waiting import eventually
 
 pytestmark = [
@@ -116,15 +118,25 @@ def test_database_without_a_connection_left_is_waited_for(
 ) -> None:
     """G1, G2: what is not let in does nothing, and nothing by halves."""
     assert publish(children) == 0
+    relay = children.relay()
+    relay.says("relay started")
+    relay.signal(signal.SIGSTOP)
+    end_other_connections(using=OWN)
     with all_connections(server):
-        relay = children.relay()
+        relay.signal(signal.SIGCONT)
         relay.says("relay has lost its database")
+        second = children.relay()
+        assert second.ends() == 1
+        assert "Database 'default' can't be reached" in second.text
         assert publish(children) == 1
         worker = children.worker(*outcome.QUEUES)
         worker.says("Listening on")
     relay.says("relay works again")
     assert publish(children) == 0
-    outcome.check(KIND, 2 * EVENTS, using=OWN)
+    # What RQ offered to the worker meanwhile, nobody has begun.
+    outcome.lapse_queued(using=OWN)
+    outcome.come_to_rest(KIND, 2 * EVENTS, using=OWN)
+    outcome.check(KIND, 2 * EVENTS, left=outcome.jobs_left(), using=OWN)
     assert "Traceback" not in relay.text
 
 
