@@ -75,7 +75,7 @@ def bystander(event: Event[Any]) -> None:
 
 
 @subscribes(
-    "faults.bare", name="faults.bare", queue="default", retry=QUICK, atomic=False, timeout=1
+    "faults.bare", name="faults.bare", queue="default", retry=QUICK, atomic=False, timeout=60
 )
 def bare(event: Event[Any]) -> None:
     write(event, "faults.bare", "first")
