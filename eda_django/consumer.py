@@ -15,7 +15,14 @@ from .claim import checked
 from .exceptions import StaleClaim
 from .execution import Execution
 from .models import Delivery, Status, outcomes
-from .models.locking import abandon_statement, noticing_deadlocks, revive, writing
+from .models.locking import (
+    abandon_statement,
+    databases_inside,
+    noticing_deadlocks,
+    revive,
+    untangle,
+    writing,
+)
 from .registry import Subscription, registry
 from .verdicts import Verdict, patience
 
@@ -41,10 +48,10 @@ def consume(
     claim are passed over. Raises RefusedJob for arguments that no relay pushed.
     """
     claim = checked(delivery_ids, token=token, using=using, timeout=timeout)
-    run = ChunkRun(claim.token, using=claim.using, timeout=claim.timeout)
     for connection in connections.all(initialized_only=True):
         # A worker may have slept for a day since they were last used.
         revive(connection.alias)
+    run = ChunkRun(claim.token, using=claim.using, timeout=claim.timeout)
     try:
         return run.run(claim.ids)
     finally:
@@ -68,6 +75,7 @@ class ChunkRun:
         self.deliveries = Delivery.objects.using(using)
         self.clock = clock
         self.ends_at = clock() + TIME_SLICE
+        self.inside = databases_inside()
         self.succeeded = 0
 
     def run(self, ids: Sequence[int]) -> int:
@@ -83,6 +91,7 @@ class ChunkRun:
                     started = self._attempt(work, rest[0] if rest else None)
         finally:
             # Also when a subscriber ends the process: its neighbours go back untouched.
+            untangle(self.inside)
             self._give_back([work.pk for work in rest])
         return self.succeeded
 
@@ -213,7 +222,8 @@ class ChunkRun:
     ) -> bool:
         """Record how the attempt ended, and start the following with the same statement."""
         verdict = work.judge(error)
-        # The failure may have been the connection's own.
+        # The failure may have been the connection's own, or have come in the middle of a BEGIN.
+        untangle(self.inside)
         revive(self.using)
         try:
             changed = self._record(work, verdict, following)

@@ -644,6 +644,58 @@ def test_statement_that_runs_into_the_timeout_does_not_keep_the_row() -> None:
     assert took < 60
 
 
+class Alarm(BaseException):
+    """RQ's alarm, which may come anywhere."""
+
+
+@contextmanager
+def alarm_in(place: str) -> Iterator[None]:
+    """Have an alarm come in the first BEGIN, before or after Django takes note of it."""
+    begin = "_start_transaction_under_autocommit" if connection.vendor == "sqlite" else ""
+    owner, name = {
+        "the BEGIN": (connection, begin or "_set_autocommit"),
+        "the block": (transaction.Atomic, "__enter__"),
+    }[place]
+    original = getattr(owner, name)
+    is_due = True
+
+    def interrupted(*args: Any) -> Any:
+        nonlocal is_due
+        original(*args)
+        if is_due:
+            is_due = False
+            raise Alarm
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(owner, name, interrupted)
+        yield
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("place", ["the BEGIN", "the block"])
+def test_alarm_in_the_middle_of_a_begin_leaves_no_transaction_open(place: str) -> None:
+    """G2, G3: what comes after it would be part of that transaction, and never committed."""
+    chunk = one_chunk(3, retry=PROMPT)
+    with alarm_in(place):
+        run(chunk)
+    assert not connection.in_atomic_block
+    assert in_threads(statuses) == [["pending", "succeeded", "succeeded"]]
+    assert in_threads(Effect.objects.count) == [2]
+    [failed] = Attempt.objects.all()
+    assert failed.error_class.endswith(".Alarm")
+
+
+@pytest.mark.django_db(transaction=True, databases=["default", "other"])
+def test_alarm_in_a_begin_on_another_database_leaves_no_transaction_open_there() -> None:
+    def begin_elsewhere(seen: Event[Any]) -> None:
+        transaction.atomic(using="other").__enter__()
+        raise Alarm
+
+    run(one_chunk(1, begin_elsewhere))
+    assert statuses() == ["pending"]
+    assert not transaction.get_connection("other").in_atomic_block
+
+
 # Transactions
 
 

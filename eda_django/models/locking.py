@@ -1,6 +1,6 @@
 """Row locks, where the database has them, and the one write lock where it has not."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -9,8 +9,8 @@ from django.db.models import Model, QuerySet
 
 # InnoDB's errors that end the whole transaction: a deadlock, and MariaDB's "record has changed".
 ENDS_TRANSACTION = (1213, 1020)
-# libpq's PQTRANS_ACTIVE: a statement is under way.
-ACTIVE = 1
+# libpq's PQTRANS_IDLE and PQTRANS_ACTIVE: no transaction is open; a statement is under way.
+IDLE, ACTIVE = 0, 1
 
 
 @contextmanager
@@ -67,6 +67,42 @@ def abandon_statement(using: str) -> None:
     if connection.vendor == "postgresql" and raw and raw.info.transaction_status == ACTIVE:
         with suppress(Exception):
             raw.cancel()
+
+
+def databases_inside() -> frozenset[str]:
+    """Return the databases on which a transaction is under way here: a test's, for example."""
+    opened = connections.all(initialized_only=True)
+    return frozenset(connection.alias for connection in opened if connection.in_atomic_block)
+
+
+def untangle(inside: Container[str]) -> None:
+    """Give up connections that an exception has left in a transaction which nobody would end.
+
+    An alarm comes anywhere, also between a BEGIN and Django's note of it. All that follows would
+    be part of that transaction, and lost with it. `inside` has the databases to be left alone.
+    """
+    for connection in connections.all(initialized_only=True):
+        is_left = connection.in_atomic_block or _is_left_open(connection)
+        if is_left and connection.alias not in inside:
+            # Without these close() waits for the end of the block. connect() sets all else anew.
+            connection.in_atomic_block = connection.closed_in_transaction = False
+            connection.close()
+
+
+def _is_left_open(connection: Any) -> bool:
+    """Return whether the driver is in a transaction that Django knows nothing of."""
+    raw = connection.connection
+    if raw is None or not connection.settings_dict["AUTOCOMMIT"]:
+        return False
+    try:
+        if connection.vendor == "sqlite":
+            return bool(raw.in_transaction)
+        if connection.vendor == "postgresql":
+            return not raw.autocommit or raw.info.transaction_status != IDLE
+        return not raw.get_autocommit()
+    except Exception:
+        # What does not even answer that is no loss.
+        return True
 
 
 def revive(using: str) -> None:
