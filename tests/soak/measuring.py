@@ -34,8 +34,6 @@ WINDOW, SHARE = 2.0, 0.95
 WORKER_LIMIT, BACK_LIMIT = LEASE + 5.0, 10.0
 PATIENCE = 90.0
 TICK = 0.05
-# As many deliveries wait when nothing is wrong.
-FEW = 10
 # Seconds between two events whose delay is taken.
 PROBE = 0.25
 
@@ -230,7 +228,9 @@ class Shop:
     def _time_back(self, do: Callable[[], Any]) -> float:
         """Return the seconds until a window of time has the throughput there was before."""
         # What is left of the last outage is done faster than what comes in.
-        until(lambda: self._waiting() <= FEW)
+        self.place.hold.touch()
+        until(lambda: not self._waiting())
+        self.place.hold.unlink()
         before, began = self._count(), time.monotonic()
         time.sleep(BEFORE)
         wanted = (self._count() - before) / (time.monotonic() - began) * SHARE

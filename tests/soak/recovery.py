@@ -5,10 +5,13 @@ prints a table. The database server is chosen as for the soak; the one that is r
 another, of the measurement's own.
 """
 
+import signal
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from pathlib import Path
+
+from tests.soak.__main__ import INTERRUPTED, interrupt
 
 PARTS = ("worker", "relay", "redis", "connections", "server")
 
@@ -18,7 +21,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Only now: every fork imports this module, and needs nothing of it.
     from tests.soak.measuring import measure
 
-    rows = measure(options.folder, parts=options.parts, trials=options.trials, rate=options.rate)
+    # So that the servers end, too.
+    signal.signal(signal.SIGTERM, interrupt)
+    try:
+        rows = measure(
+            options.folder, parts=options.parts, trials=options.trials, rate=options.rate
+        )
+    except KeyboardInterrupt:
+        return INTERRUPTED
     return 0 if all(row.is_kept for row in rows) else 1
 
 
@@ -28,7 +38,7 @@ def parse(arguments: Sequence[str] | None) -> Namespace:
     )
     parser.add_argument("parts", nargs="*", default=PARTS, help=f"From {', '.join(PARTS)}.")
     parser.add_argument("--trials", type=int, default=5, help="How often each thing is killed.")
-    parser.add_argument("--rate", type=int, default=10, help="Events a second, of two deliveries.")
+    parser.add_argument("--rate", type=int, default=5, help="Events a second, of two deliveries.")
     parser.add_argument("--folder", type=Path, default=Path(".soak/recovery"))
     return parser.parse_args(arguments)
 
