@@ -54,9 +54,13 @@ class OutboxQuerySet(models.QuerySet["OutboxEvent"]):
         else:
             self.bulk_create(rows)
 
-    def lock_fresh(self, limit: int) -> list[FreshEvent]:
-        """Lock up to `limit` fresh events that no other relay holds; inside a transaction."""
-        rows = skip_locked(self.fresh().values_list(*FreshEvent._fields), self.model)
+    def lock_fresh(self, limit: int, *, floor: int = 0) -> list[FreshEvent]:
+        """Lock up to `limit` fresh events that no other relay holds, of ids from `floor` on.
+
+        Inside a transaction.
+        """
+        fresh = self.fresh().filter(pk__gte=floor) if floor else self.fresh()
+        rows = skip_locked(fresh.values_list(*FreshEvent._fields), self.model)
         return [FreshEvent(*row) for row in rows[:limit]]
 
     def release_scheduled(self, limit: int) -> int:
