@@ -157,7 +157,7 @@ class Relay:
         """Do the work in sight; return how many rows were moved on."""
         moved = 0
         if outlook.must_fan_out:
-            moved += self.fan_out(floor=outlook.floor)
+            moved += self.fan_out(floor=outlook.floor, release=outlook.must_release)
         if outlook.must_push:
             moved += self.push_due()
         if outlook.must_reconcile and self.clock() >= self._next_reconcile:
@@ -168,9 +168,9 @@ class Relay:
 
     # The work
 
-    def fan_out(self, *, floor: int = 0) -> int:
+    def fan_out(self, *, floor: int = 0, release: bool = True) -> int:
         """Give every subscription its delivery of new events, push them; return how many events."""
-        count, chunks = self.router.fan_out(self.batch_size, floor=floor)
+        count, chunks = self.router.fan_out(self.batch_size, floor=floor, release=release)
         self.floor.claimed(self.router.last_id)
         self.pusher.push(chunks)
         return count

@@ -28,14 +28,17 @@ class Router:
         # The last event of the last batch.
         self.last_id = 0
 
-    def fan_out(self, limit: int, *, floor: int = 0) -> tuple[int, list[Chunk]]:
+    def fan_out(
+        self, limit: int, *, floor: int = 0, release: bool = True
+    ) -> tuple[int, list[Chunk]]:
         """Fan out up to `limit` events of ids from `floor` on.
 
-        Returns how many, and what is to be pushed.
+        Without `release`, those whose time has come are not looked for. Returns how many, and what
+        is to be pushed.
         """
         try:
             with writing(self.using):
-                if self.events.release_scheduled(limit):
+                if release and self.events.release_scheduled(limit):
                     # They may be older than any floor.
                     floor = 0
                 events = self.events.lock_fresh(limit, floor=floor)

@@ -52,7 +52,11 @@ class Outlook:
 
     @property
     def must_fan_out(self) -> bool:
-        return self.fresh or _is_now(self.scheduled_in)
+        return self.fresh or self.must_release
+
+    @property
+    def must_release(self) -> bool:
+        return _is_now(self.scheduled_in)
 
     @property
     def must_push(self) -> bool:
