@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -16,10 +17,12 @@ from benchmarks import report
 from benchmarks.measure import Size
 from benchmarks.place import DATABASES, place
 
-NUMBERS = tuple(f"P{n}" for n in range(1, 13) if n != 11)
+NUMBERS = tuple(f"P{n}" for n in range(1, 13))
 
 
 def main() -> int:
+    # Ended by the system, too, a run takes its database and its servers with it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     options = _arguments()
     machines: dict[str, dict[str, str]] = {}
     results: list[dict[str, Any]] = []
@@ -61,21 +64,26 @@ def _run(database: str, options: argparse.Namespace) -> dict[str, Any]:
             "size": dict(_sized(word) for word in options.size),
             "answer": file.name,
         }
-        subprocess.run(
-            [sys.executable, "-m", "benchmarks.run"],
-            input=json.dumps(order),
-            text=True,
-            check=True,
-            env={**os.environ, **environment},
-        )
+        _in_child(json.dumps(order), {**os.environ, **environment})
         found: dict[str, Any] = json.load(file)
         return found
 
 
-def _sized(word: str) -> tuple[str, object]:
+def _in_child(order: str, environment: dict[str, str]) -> None:
+    command = [sys.executable, "-m", "benchmarks.run"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, text=True, env=environment) as child:
+        try:
+            child.communicate(order)
+        except BaseException:
+            # Not killed: it has processes of its own to end.
+            child.terminate()
+            raise
+    if child.returncode:
+        raise SystemExit(f"The run ended with exit code {child.returncode}; it says why above.")
+
+
+def _sized(word: str) -> tuple[str, float]:
     name, _, number = word.partition("=")
-    if name.endswith("rates"):
-        return name, [int(part) for part in number.split(",")]
     return name, float(number) if name.endswith("seconds") else int(number)
 
 

@@ -99,7 +99,7 @@ def latencies(
         stack.enter_context(worker(kind))
         if relay:
             stack.enter_context(running("relay"))
-        _warm_up(send)
+        warm_up(send)
         began_at = time.monotonic()
         for number in range(count):
             time.sleep(max(0.0, began_at + number / rate - time.monotonic()))
@@ -116,7 +116,7 @@ def _note(committed: dict[int, float], number: int) -> None:
     committed[number] = time.time()
 
 
-def _warm_up(send: Callable[[int], object]) -> None:
+def warm_up(send: Callable[[int], object]) -> None:
     with transaction.atomic():
         send(-1)
     wait_for(Effect.objects.exists, "a worker that works")

@@ -26,7 +26,6 @@ class Size:
     traffic_seconds: float = 30.0
     idle_seconds: float = 20.0
     sustained_seconds: float = 600.0
-    sustained_rates: tuple[int, ...] = (200, 300, 400)
 
 
 # So small that only the way through is tried; the figures mean nothing.
@@ -45,7 +44,6 @@ QUICK = Size(
     traffic_seconds=0.5,
     idle_seconds=1.0,
     sustained_seconds=2.0,
-    sustained_rates=(10,),
 )
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Iterable
@@ -18,6 +19,8 @@ from benchmarks.measure import QUICK, Measure, Result, Size
 
 def main() -> None:
     """Read what to do from standard input; write the results into the file that it names."""
+    # Its relays and workers end with it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     order: dict[str, Any] = json.load(sys.stdin)
     _prepare()
     # Late: they import models.

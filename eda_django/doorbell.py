@@ -12,6 +12,8 @@ logger = logging.getLogger("eda_django")
 # Seconds that a thread with nothing to ring stays, and that a leaving process waits for it.
 IDLE = 10.0
 PARTING = 0.5
+# Seconds between two rings: commits that come faster share one, as a relay's turn takes longer.
+GAP = 0.01
 # Seconds without trying after a failure; doubled for each further one, up to the second.
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
 
@@ -38,7 +40,7 @@ class Doorbell:
     def ring(self, using: str) -> None:
         """Have the relay of this database woken, soon; returns at once."""
         with self._changed:
-            if self._clock() < self._silent_until:
+            if using in self._wanted or self._clock() < self._silent_until:
                 return
             if self._thread is None:
                 thread = threading.Thread(target=self._run, name="eda_django.doorbell", daemon=True)
@@ -51,13 +53,15 @@ class Doorbell:
     def flush(self, seconds: float) -> bool:
         """Wait until everything is rung, at most `seconds`; return whether it is."""
         with self._changed:
+            self._hurried = True
+            self._changed.notify_all()
             return self._changed.wait_for(lambda: not (self._wanted or self._busy), seconds)
 
     def _reset(self) -> None:
         # A fork copies neither the thread nor a usable lock.
         self._changed = threading.Condition()
         self._wanted: set[str] = set()
-        self._busy = False
+        self._busy = self._hurried = False
         self._thread = None
         self._silent_until = 0.0
         self._pause = FIRST_PAUSE
@@ -72,8 +76,9 @@ class Doorbell:
             else:
                 self._pause = FIRST_PAUSE
             with self._changed:
-                self._busy = False
+                self._busy = self._hurried = False
                 self._changed.notify_all()
+                self._changed.wait_for(lambda: self._hurried, GAP)
 
     def _next(self) -> set[str] | None:
         with self._changed:

@@ -53,7 +53,7 @@ def publish(
     options = _Options(headers, correlation_id)
     row, envelope = _prepare(declared, payload, options, key=key, idempotency_key=idempotency_key)
     if idempotency_key is None:
-        type(row).objects.using(alias).bulk_create([row])
+        type(row).objects.using(alias).insert([row])
     elif first := _insert_once(row, alias):
         return _envelope_of(first, declared)
     _ring_after_commit(alias)
@@ -88,7 +88,7 @@ def publish_many(
         prepared.append(_prepare(declared, payload, options, key=own_key))
     if prepared:
         rows = [row for row, _ in prepared]
-        type(rows[0]).objects.using(alias).bulk_create(rows)
+        type(rows[0]).objects.using(alias).insert(rows)
         _ring_after_commit(alias)
     return [envelope for _, envelope in prepared]
 

@@ -23,6 +23,7 @@ from . import conf
 from .consumer import UNKNOWN_SUBSCRIBER
 from .dispatch import RqTransport
 from .exceptions import TransportUnavailable
+from .floor import Floor
 from .models import Delivery, OutboxEvent, Outlook, RelayHeartbeat, look
 from .models.locking import writing
 from .pushing import Pusher
@@ -74,6 +75,7 @@ class Relay:
         self.stopping = threading.Event()
         self.router = Router(using, subscriptions)
         self.pusher = Pusher(using, self.transport)
+        self.floor = Floor(clock=clock)
         self.events = OutboxEvent.objects.using(using)
         self.deliveries = Delivery.objects.using(using)
         self.heartbeats = RelayHeartbeat.objects.using(using)
@@ -107,7 +109,13 @@ class Relay:
         """Relay until nothing moves; return how many rows were moved. Errors are raised."""
         self.retry_known()
         total = 0
-        while not self.stopping.is_set() and (moved := self.relay(look(self.using))):
+        while not self.stopping.is_set():
+            outlook = self._look(self.floor.begin())
+            moved = self.relay(outlook)
+            if not moved and outlook.floor:
+                moved = self.relay(self._look(0))
+            if not moved:
+                break
             total += moved
         return total
 
@@ -134,16 +142,22 @@ class Relay:
 
     def poll(self) -> float:
         """Do what is due; return the seconds until more may be, 0 if this may not be all."""
-        outlook = look(self.using)
+        outlook = self._look(self.floor.begin())
         if self.relay(outlook):
             return 0.0
+        if outlook.floor:
+            if seconds := self.floor.until_sweep():
+                return min(seconds, self.poll_interval)
+            outlook = self._look(0)
+            if self.relay(outlook):
+                return 0.0
         return outlook.next_in(self.poll_interval, contended=CONTENDED, slow=SLOW)
 
     def relay(self, outlook: Outlook) -> int:
         """Do the work in sight; return how many rows were moved on."""
         moved = 0
         if outlook.must_fan_out:
-            moved += self.fan_out()
+            moved += self.fan_out(floor=outlook.floor, release=outlook.must_release)
         if outlook.must_push:
             moved += self.push_due()
         if outlook.must_reconcile and self.clock() >= self._next_reconcile:
@@ -154,9 +168,10 @@ class Relay:
 
     # The work
 
-    def fan_out(self) -> int:
+    def fan_out(self, *, floor: int = 0, release: bool = True) -> int:
         """Give every subscription its delivery of new events, push them; return how many events."""
-        count, chunks = self.router.fan_out(self.batch_size)
+        count, chunks = self.router.fan_out(self.batch_size, floor=floor, release=release)
+        self.floor.claimed(self.router.last_id)
         self.pusher.push(chunks)
         return count
 
@@ -214,6 +229,13 @@ class Relay:
         self._has_retried_known = True
 
     # The parts of it
+
+    def _look(self, floor: int) -> Outlook:
+        began_at = self.clock()
+        outlook = look(self.using, floor=floor)
+        if not floor:
+            self.floor.swept(self.clock() - began_at)
+        return outlook
 
     def _in_batches(self, work: Callable[[], int]) -> None:
         while not self.stopping.is_set():

@@ -25,13 +25,25 @@ class Router:
         self.subscriptions = subscriptions
         self.events = OutboxEvent.objects.using(using)
         self.deliveries = Delivery.objects.using(using)
+        # The last event of the last batch.
+        self.last_id = 0
 
-    def fan_out(self, limit: int) -> tuple[int, list[Chunk]]:
-        """Fan out up to `limit` events; return how many, and what is to be pushed."""
+    def fan_out(
+        self, limit: int, *, floor: int = 0, release: bool = True
+    ) -> tuple[int, list[Chunk]]:
+        """Fan out up to `limit` events of ids from `floor` on.
+
+        Without `release`, those whose time has come are not looked for. Returns how many, and what
+        is to be pushed.
+        """
         try:
             with writing(self.using):
-                self.events.release_scheduled(limit)
-                events = self.events.lock_fresh(limit)
+                if release and self.events.release_scheduled(limit):
+                    # They may be older than any floor.
+                    floor = 0
+                events = self.events.lock_fresh(limit, floor=floor)
+                if events:
+                    self.last_id = events[-1].pk
                 return len(events), self._route(events)
         except (DataError, IntegrityError):
             return self._fan_out_singly(limit)

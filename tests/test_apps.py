@@ -12,6 +12,9 @@ import eda_django
 from eda_django import registry, signals
 from eda_django.events import types
 
+# The classes that tests.testapp declares.
+TESTAPP = [t for t in types if t.name.startswith("testapp.")]
+
 
 def run(code: str, **environment: str) -> str:
     answer = subprocess.run(
@@ -87,3 +90,21 @@ def test_ready_connects_each_receiver_once(signal: Signal):
     before = len(signal.receivers)
     apps.get_app_config("eda_django").ready()
     assert len(signal.receivers) == before > 0
+
+
+@pytest.mark.parametrize(
+    ("command", "is_ready"), [("rqworker", True), ("rqworker-pool", True), ("runserver", False)]
+)
+def test_a_worker_reads_no_class_anew_in_each_fork(command: str, is_ready: bool):
+    """Forks inherit what their parent has; pydantic alone takes longer than most subscribers."""
+    code = f"""
+import sys
+sys.argv = ["manage.py", {command!r}]
+import django
+from django.conf import settings
+settings.configure(INSTALLED_APPS=["eda_django", "django_rq", "tests.testapp"], RQ_QUEUES={{}})
+django.setup()
+from eda_django.payloads import adapter
+print("pydantic" in sys.modules, adapter.cache_info().currsize)
+"""
+    assert run(code) == (f"True {len(TESTAPP)}" if is_ready else "False 0")

@@ -13,6 +13,8 @@ from benchmarks.__main__ import NUMBERS
 from benchmarks.measure import Bar, Measure, Result, Spread
 from benchmarks.report import markdown
 from tests.databases import URLS, vendor
+from tests.integration.processes import descendants
+from tests.waiting import PATIENCE, eventually
 
 ROOT = Path(__file__).parent.parent
 WIDE = "200"
@@ -98,6 +100,23 @@ def test_wrong_arguments_are_named(word: str, complaint: str, tmp_path: Path) ->
     answer = bench(word, folder=tmp_path)
     assert answer.returncode == 2
     assert complaint in answer.stderr
+
+
+@pytest.mark.processes
+@pytest.mark.once
+def test_a_run_that_is_ended_takes_its_processes_and_files_with_it(tmp_path: Path) -> None:
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    words = ["--database=sqlite", "--size=idle_seconds=600", f"--output={tmp_path}/out", "P8"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "benchmarks", *words], cwd=ROOT, env=environment
+    ) as process:
+        eventually(lambda: list(tmp_path.glob("bench_*/bench.sqlite3")))
+        eventually(lambda: len(descendants(process.pid)) == 2)
+        children = descendants(process.pid)
+        process.terminate()
+        assert process.wait(PATIENCE) == 1
+    eventually(lambda: not any(Path(f"/proc/{pid}").exists() for pid in children))
+    assert list(tmp_path.glob("bench_*")) == []
 
 
 @pytest.mark.once

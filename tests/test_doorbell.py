@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -13,9 +14,9 @@ import redis
 from django.conf import settings as site
 from django.db import connections, transaction
 
-from eda_django import dispatch, publish
+from eda_django import dispatch, doorbell, publish
 from eda_django.dispatch import bell as redis_bell
-from eda_django.doorbell import FIRST_PAUSE, LONGEST_PAUSE, Doorbell
+from eda_django.doorbell import FIRST_PAUSE, GAP, LONGEST_PAUSE, Doorbell
 from tests.integration.servers import closed_port, hanging_server, queue_at
 from tests.testapp.events import Noted
 
@@ -76,6 +77,27 @@ class TestDoorbell:
         assert bell.flush(PATIENCE)
         assert push.rung[0] == "default"
         assert sorted(push.rung[1:]) == ["default", "other"]
+
+    def test_commits_that_come_faster_than_a_relay_turns_share_a_ring(self) -> None:
+        push = Recorder()
+        bell = Doorbell(push)
+        began_at = time.monotonic()
+        for _ in range(200):
+            bell.ring("default")
+            time.sleep(0.001)
+        most = (time.monotonic() - began_at) / GAP + 1
+        assert bell.flush(PATIENCE)
+        assert 1 < len(push.rung) <= most + 1
+
+    def test_a_first_ring_and_a_flush_wait_for_no_gap(self, monkeypatch: Any) -> None:
+        """A subscriber starts no later in quiet times, and no worker lingers at its end."""
+        monkeypatch.setattr(doorbell, "GAP", 10 * PATIENCE)
+        push = Recorder()
+        bell = Doorbell(push)
+        for count in (1, 2, 3):
+            bell.ring("default")
+            assert bell.flush(PATIENCE)
+            assert len(push.rung) == count
 
     def test_after_a_failure_nothing_is_tried_for_a_while(
         self, caplog: pytest.LogCaptureFixture

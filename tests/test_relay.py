@@ -262,6 +262,18 @@ def test_fanning_out_and_pushing_costs_the_same_for_one_event_as_for_many() -> N
 
 
 @pytest.mark.django_db(transaction=True)
+def test_turn_that_fans_out_costs_a_look_and_three_statements() -> None:
+    """It looks, locks what is fresh, inserts the deliveries, and marks the events."""
+    on_happened(nothing)
+    relay = Relay(transport=Recorder())
+    relay.turn()
+    happen(3)
+    with Statements() as captured:
+        relay.turn()
+    assert len(captured.texts) == 4
+
+
+@pytest.mark.django_db(transaction=True)
 def test_idle_turn_costs_one_statement() -> None:
     relay = Relay(transport=Recorder())
     relay.turn()

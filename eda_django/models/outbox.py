@@ -14,6 +14,7 @@ from .attempt import Attempt
 from .clock import DatabaseNow, after
 from .delivery import Delivery
 from .indexes import HotIndex
+from .insertion import insert_events
 from .locking import skip_locked
 from .status import FINISHED
 
@@ -43,9 +44,23 @@ class OutboxQuerySet(models.QuerySet["OutboxEvent"]):
         """Events that no relay could route so far."""
         return self.scheduled().exclude(error="")
 
-    def lock_fresh(self, limit: int) -> list[FreshEvent]:
-        """Lock up to `limit` fresh events that no other relay holds; inside a transaction."""
-        rows = skip_locked(self.fresh().values_list(*FreshEvent._fields), self.model)
+    def insert(self, rows: Sequence["OutboxEvent"]) -> None:
+        """Insert events that have no idempotency key, with one statement; no ids are set.
+
+        SQLite takes a statement for every few dozen.
+        """
+        if connections[self.db].vendor == "postgresql":
+            insert_events(self.db, rows)
+        else:
+            self.bulk_create(rows)
+
+    def lock_fresh(self, limit: int, *, floor: int = 0) -> list[FreshEvent]:
+        """Lock up to `limit` fresh events that no other relay holds, of ids from `floor` on.
+
+        Inside a transaction.
+        """
+        fresh = self.fresh().filter(pk__gte=floor) if floor else self.fresh()
+        rows = skip_locked(fresh.values_list(*FreshEvent._fields), self.model)
         return [FreshEvent(*row) for row in rows[:limit]]
 
     def release_scheduled(self, limit: int) -> int:

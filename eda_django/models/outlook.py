@@ -23,20 +23,40 @@ SELECT
   (SELECT MIN(lease_until) FROM eda_django_delivery
     WHERE status = 'running' AND lease_until IS NOT NULL)
 """
+# Only what is new and what is due: of leases, too, there may be many dead row versions.
+_FROM_FLOOR = """
+SELECT
+  {now},
+  EXISTS (SELECT 1 FROM eda_django_outboxevent
+           WHERE relayed_at IS NULL AND available_at IS NULL AND id >= %s),
+  (SELECT MIN(available_at) FROM eda_django_outboxevent
+    WHERE relayed_at IS NULL AND available_at IS NOT NULL),
+  (SELECT MIN(due_at) FROM eda_django_delivery WHERE status = 'pending'),
+  NULL,
+  NULL
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outlook:
-    """Seconds until each kind of work is due: 0 or less for now, None for none in sight."""
+    """Seconds until each kind of work is due: 0 or less for now, None for none in sight.
+
+    With a floor, only events from that id on were looked for, and no leases.
+    """
 
     fresh: bool
     scheduled_in: float | None
     due_in: float | None
     lapse_in: float | None
+    floor: int = 0
 
     @property
     def must_fan_out(self) -> bool:
-        return self.fresh or _is_now(self.scheduled_in)
+        return self.fresh or self.must_release
+
+    @property
+    def must_release(self) -> bool:
+        return _is_now(self.scheduled_in)
 
     @property
     def must_push(self) -> bool:
@@ -61,13 +81,15 @@ class Outlook:
         return min(waits)
 
 
-def look(using: str) -> Outlook:
+def look(using: str, *, floor: int = 0) -> Outlook:
     """Ask the database, in one statement, what there is to do and when."""
     connection = connections[using]
-    # "%%" is the ORM's spelling; a statement without parameters is not unescaped.
-    sql = _SQL.format(now=NOW_SQL[connection.vendor].replace("%%", "%"))
+    sql = (_FROM_FLOOR if floor else _SQL).format(now=NOW_SQL[connection.vendor])
+    if not floor:
+        # "%%" is the ORM's spelling; a statement without parameters is not unescaped.
+        sql = sql.replace("%%", "%")
     with connection.cursor() as cursor:
-        cursor.execute(sql)
+        cursor.execute(sql, [floor] if floor else None)
         now, fresh, *times = cursor.fetchone()
     now = _moment(now)
     waits = [None if t is None else (_moment(t) - now).total_seconds() for t in times]
@@ -78,6 +100,7 @@ def look(using: str) -> Outlook:
         scheduled_in=scheduled,
         due_in=due,
         lapse_in=min(lapses) if lapses else None,
+        floor=floor,
     )
 
 

@@ -25,9 +25,12 @@ UPDATE eda_django_delivery SET
 WHERE id IN (%s, %s) AND token = %s
   AND (id = %s AND status = 'running' OR id = %s AND status = 'queued')
 """
-_LOCKS = {vendor: _LOCK + ("" if vendor == "sqlite" else "FOR UPDATE") for vendor in NOW_SQL}
+_LOCKS = {
+    vendor: _LOCK.strip() + ("" if vendor == "sqlite" else "\nFOR UPDATE") for vendor in NOW_SQL
+}
 _SUCCEEDS = {
-    vendor: _SUCCEED.format(now=now, after=AFTER_SQL[vendor]) for vendor, now in NOW_SQL.items()
+    vendor: _SUCCEED.strip().format(now=now, after=AFTER_SQL[vendor])
+    for vendor, now in NOW_SQL.items()
 }
 
 
@@ -44,8 +47,8 @@ def succeed(using: str, pk: int, *, token: UUID, then: int | None, lease: float)
     """End a running delivery well, and start `then`, which is queued; return the rows changed."""
     connection = connections[using]
     sql = _SUCCEEDS[connection.vendor]
-    # Nothing is both running and queued, so that `pk` in its place starts nothing.
-    following = pk if then is None else then
+    # No row has the id 0.
+    following = then or 0
     params: list[int | float | str] = [
         pk,
         pk,

@@ -1,0 +1,114 @@
+"""P11: the rate that a relay and two workers keep up with, everything on one machine."""
+
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+from django.db import transaction
+
+from benchmarks import filling
+from benchmarks.consuming import SIMPLE, warm_up
+from benchmarks.measure import Bar, Measure, Size
+from benchmarks.processes import running, worker
+from benchmarks.shop.sales import sale_made
+from eda_django import publish
+from eda_django.models import OutboxEvent
+from eda_django.models.delivery import Delivery
+
+# Seconds between two looks at the backlog.
+SAMPLE = 1.0
+RATES = (200, 300, 400)
+
+
+def backlog() -> int:
+    """Return how many events and deliveries are not finished."""
+    return int(OutboxEvent.objects.fresh().count() + Delivery.objects.unfinished().count())
+
+
+def resident(pid: int) -> float:
+    """Return the MiB that a process has in memory; 0 where the system doesn't say."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return 0.0
+    return float(next(line.split()[1] for line in lines if line.startswith("VmRSS"))) / 1024
+
+
+class Stretch:
+    """One stretch of steady publishing: how the backlog and the relay's memory grew."""
+
+    def __init__(self, rate: int) -> None:
+        self.rate = rate
+        self.grown = self.published = 0.0
+
+    def growth(self, size: Size) -> float:
+        """Return by how many rows a second the backlog grew, in the second half of the time."""
+        filling.empty()
+        with ExitStack() as stack:
+            for _ in range(2):
+                stack.enter_context(worker(SIMPLE))
+            relay = stack.enter_context(running("relay"))
+            warm_up(_publish_one)
+            before = resident(relay.pid)
+            samples = self._publish(size.sustained_seconds)
+            self.grown = resident(relay.pid) - before
+        half = samples[len(samples) // 2 :]
+        (began_at, first), (ended_at, last) = half[0], half[-1]
+        return (last - first) / max(ended_at - began_at, SAMPLE)
+
+    def memory(self, size: Size) -> float:
+        """Return the MiB by which the relay grew in the stretch before."""
+        return self.grown
+
+    def rate_reached(self, size: Size) -> float:
+        """Return the events a second that could be published in the stretch before."""
+        return self.published
+
+    def _publish(self, seconds: float) -> list[tuple[float, int]]:
+        began_at = sampled_at = time.monotonic()
+        samples = [(0.0, backlog())]
+        number = 0
+        while (now := time.monotonic()) - began_at < seconds:
+            if (late := (now - began_at) * self.rate - number) < 1:
+                time.sleep(0.001)
+            for _ in range(int(late)):
+                with transaction.atomic():
+                    _publish_one(number)
+                number += 1
+            if now - sampled_at >= SAMPLE:
+                sampled_at = now
+                samples.append((now - began_at, backlog()))
+        samples.append((time.monotonic() - began_at, backlog()))
+        self.published = number / samples[-1][0]
+        return samples
+
+
+def _publish_one(number: int) -> None:
+    publish(sale_made(number))
+
+
+def _contestants() -> dict[str, Callable[[Size], float]]:
+    found: dict[str, Callable[[Size], float]] = {}
+    for rate in RATES:
+        stretch = Stretch(rate)
+        found[f"{rate}/s, backlog"] = stretch.growth
+        found[f"{rate}/s, relay's memory"] = stretch.memory
+        found[f"{rate}/s, published"] = stretch.rate_reached
+    return found
+
+
+P11 = Measure(
+    number="P11",
+    title="sustained, a relay and two workers: growth of the backlog, and of the relay",
+    unit="rows/s, MiB",
+    contestants=_contestants(),
+    bars=[
+        # One in a hundred: a backlog that is flat still goes up and down.
+        Bar(name="200/s, backlog", of="200/s, backlog", at_most=2.0),
+        Bar(name="200/s, relay's memory", of="200/s, relay's memory", at_most=5.0),
+        Bar(name="200/s, published", of="200/s, published", at_least=196),
+        Bar(name="300/s, backlog", of="300/s, backlog"),
+        Bar(name="400/s, backlog", of="400/s, backlog"),
+    ],
+)
