@@ -3,8 +3,24 @@
 from .attempt import Attempt
 from .delivery import Delivery
 from .heartbeat import RelayHeartbeat
+from .note import FailureNote
+from .operation import BulkOperation
 from .outbox import OutboxEvent
 from .outlook import Outlook, look
+from .pages import CatalogueEntry, Failure, Overview
 from .status import Status
 
-__all__ = ["Attempt", "Delivery", "OutboxEvent", "Outlook", "RelayHeartbeat", "Status", "look"]
+__all__ = [
+    "Attempt",
+    "BulkOperation",
+    "CatalogueEntry",
+    "Delivery",
+    "Failure",
+    "FailureNote",
+    "OutboxEvent",
+    "Outlook",
+    "Overview",
+    "RelayHeartbeat",
+    "Status",
+    "look",
+]

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from django.db import connections, models
 from django.db.models import Case, F, Q, Value, When
+from django.utils.translation import gettext_lazy as _
 
 from .. import chunks
 from ..chunks import Chunk
@@ -14,11 +15,12 @@ from . import outcomes
 from .clock import DatabaseNow, after
 from .indexes import HotIndex
 from .locking import skip_locked
+from .operating import FAILING, OperatorVerbs
 from .outcomes import MAX_REASON
 from .status import CLAIMED, FINISHED, Status
 
 
-class DeliveryQuerySet(models.QuerySet["Delivery"]):
+class DeliveryQuerySet(OperatorVerbs["Delivery"]):
     """The verbs, each guarded by state and token: whoever lost a claim changes nothing."""
 
     def due(self) -> "DeliveryQuerySet":
@@ -223,8 +225,13 @@ class Delivery(models.Model):
     objects: ClassVar[Any] = DeliveryQuerySet.as_manager()
 
     class Meta:
-        verbose_name = "delivery"
-        verbose_name_plural = "deliveries"
+        verbose_name = _("delivery")
+        verbose_name_plural = _("deliveries")
+        permissions = [
+            ("retry_delivery", "Can give dead deliveries new attempts"),
+            ("retry_delivery_now", "Can end the wait of deliveries"),
+            ("discard_delivery", "Can discard deliveries"),
+        ]
         constraints = [
             models.UniqueConstraint(
                 fields=["event", "subscriber"], name="eda_delivery_event_subscriber"
@@ -254,6 +261,16 @@ class Delivery(models.Model):
                 # of two.
                 where=Q(lease_until__isnull=False),
                 plain_fields=("status", "lease_until"),
+            ),
+            # Who failed of what. MySQL finds the same by the status in the indexes above.
+            models.Index(
+                name="eda_delivery_failing", fields=["subscriber", "fingerprint"], condition=FAILING
+            ),
+            HotIndex(
+                name="eda_delivery_finished",
+                fields=["subscriber", "finished_at"],
+                where=Q(finished_at__isnull=False),
+                plain_fields=("subscriber", "finished_at"),
             ),
         ]
 
