@@ -4,11 +4,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 ROW = 26
-COLUMN = 300
-GAP = 120
+COLUMN = 250
+GAP = 85
 HEAD = 30
 # Longer names are cut in the drawing, and whole in its tooltip and in the table below.
-MAX_TEXT = 38
+MAX_TEXT = 36
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +46,8 @@ class Drawing:
     lines: tuple[Line, ...]
     width: int
     height: int
+    # Where the columns' heads begin.
+    columns: tuple[int, ...] = tuple(8 + place * (COLUMN + GAP) for place in range(3))
 
 
 def drawing(types: Mapping[str, tuple[Sequence[str], Sequence[str]]]) -> Drawing:

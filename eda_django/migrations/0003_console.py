@@ -2,6 +2,8 @@
 
 from django.db import migrations, models
 
+import eda_django.models.indexes
+
 
 class Migration(migrations.Migration):
     dependencies = [
@@ -138,6 +140,15 @@ class Migration(migrations.Migration):
                 "verbose_name": "event",
                 "verbose_name_plural": "events",
             },
+        ),
+        migrations.AddIndex(
+            model_name="bulkoperation",
+            index=eda_django.models.indexes.HotIndex(
+                fields=["id"],
+                name="eda_operation_running",
+                plain_fields=("status",),
+                where=models.Q(("status", "running")),
+            ),
         ),
         migrations.AddConstraint(
             model_name="failurenote",

@@ -8,6 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 from .clock import DatabaseNow
 from .delivery import Delivery
+from .indexes import HotIndex
 from .locking import skip_locked
 from .selection import Selection
 
@@ -102,6 +103,15 @@ class BulkOperation(models.Model):
         verbose_name = _("bulk operation")
         verbose_name_plural = _("bulk operations")
         default_permissions = ()
+        indexes = [
+            # Every look of every relay asks whether there is one.
+            HotIndex(
+                name="eda_operation_running",
+                fields=["id"],
+                where=models.Q(status=OperationStatus.RUNNING),
+                plain_fields=("status",),
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.get_verb_display()} {self.pk}"
