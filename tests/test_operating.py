@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 from django.db import connection, transaction
 
-from eda_django import conf
+from eda_django import Retry, conf
 from eda_django.models import Attempt, Delivery, OutboxEvent, Status, outcomes
 from eda_django.models.clock import after
 from eda_django.models.locking import writing
@@ -158,8 +158,6 @@ def test_a_retried_delivery_runs_with_the_next_turn_of_a_relay() -> None:
     def subscriber(event: Any) -> None:
         if broken:
             raise RuntimeError("broken")
-
-    from eda_django import Retry
 
     on_happened(subscriber, retry=Retry(max_attempts=1))
     transport = relayed()
