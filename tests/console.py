@@ -49,6 +49,7 @@ def event_row(text: str = "a", **values: Any) -> Any:
 
 def dead(subscriber: str = "testapp.behave", *, event: Any = None, **values: Any) -> Any:
     """Return a dead delivery, with its failed attempt."""
+    event = event or event_row()
     common = {
         "status": "dead",
         "attempts": 3,
@@ -59,7 +60,6 @@ def dead(subscriber: str = "testapp.behave", *, event: Any = None, **values: Any
         "started_at": timezone.now(),
         "finished_at": timezone.now(),
     }
-    event = event or event_row()
     row = Delivery.objects.create(
         event=event, subscriber=subscriber, key=event.key, **{**common, **values}
     )

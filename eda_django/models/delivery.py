@@ -262,9 +262,20 @@ class Delivery(models.Model):
                 where=Q(lease_until__isnull=False),
                 plain_fields=("status", "lease_until"),
             ),
-            # Who failed of what. MySQL finds the same by the status in the indexes above.
+            # Who failed of what, with all that is asked of it: they lie far apart in the table.
+            # MySQL finds them by the status in the indexes above.
             models.Index(
-                name="eda_delivery_failing", fields=["subscriber", "fingerprint"], condition=FAILING
+                name="eda_delivery_failing",
+                fields=[
+                    "status",
+                    "subscriber",
+                    "fingerprint",
+                    "started_at",
+                    "attempts",
+                    "event",
+                    "id",
+                ],
+                condition=FAILING,
             ),
             HotIndex(
                 name="eda_delivery_finished",

@@ -8,7 +8,7 @@ from uuid import UUID
 from django.db.models import Q
 
 from .outbox import OutboxEvent
-from .status import Status
+from .status import CLAIMED, Status
 
 RETRYING = "retrying"
 # States that a partial index has, so that finding them costs what they are, not what is stored.
@@ -55,6 +55,9 @@ class Selection:
             rows = rows.filter(status=Status.PENDING, attempts__gt=0)
         elif self.status:
             rows = rows.filter(status=self.status)
+        if self.status in CLAIMED:
+            # Every claim has one; the index over them is looked for by it.
+            rows = rows.filter(lease_until__isnull=False)
         for name in ("subscriber", "queue", "fingerprint"):
             if value := getattr(self, name):
                 rows = rows.filter(**{name: value})

@@ -53,8 +53,11 @@ def page(
     if before is not None:
         rows = rows.filter(pk__lt=before)
     if is_narrow:
-        found = list(rows.order_by((F("pk") + 0).desc())[: size + 1])
-        return Page(rows=found[:size], older=found[size - 1].pk if len(found) > size else None)
+        # Their numbers first: what is sorted should be narrow, and come from the index alone.
+        newest = rows.order_by((F("pk") + 0).desc()).values_list("pk", flat=True)
+        ids = list(newest[: size + 1])
+        found = list(rows.filter(pk__in=ids[:size]).order_by("-pk"))
+        return Page(rows=found, older=ids[size - 1] if len(ids) > size else None)
     everything = rows.model._default_manager.using(rows.db)
     if before is None:
         newest = everything.aggregate(newest=Max("pk"))["newest"]
