@@ -20,7 +20,7 @@ from ..models.windows import first_event_since
 from ..payloads import text_problem
 from .acting import PERMISSIONS, Wish, fulfil, verbs_for
 from .bulk import begin
-from .display import badge, state_of
+from .display import badge, column, state_of
 from .filters import AGES, AgeFilter, QueueFilter, StatusFilter, SubscriberFilter
 from .keyset import KeysetAdmin, KeysetChangeList
 from .masking import as_json, without_secrets
@@ -65,7 +65,15 @@ def action(verb: Verb) -> Callable[..., HttpResponse]:
 @admin.register(Delivery)
 class DeliveryAdmin(KeysetAdmin):
     viewers = ("view_delivery",)
-    list_display = ("name", "subscriber", "queue", "state", "attempts", "when", "error_class")
+    list_display = (
+        "name",
+        column("subscriber", gettext_lazy("subscriber")),
+        column("queue", gettext_lazy("queue")),
+        "state",
+        column("attempts", gettext_lazy("attempts")),
+        "when",
+        column("error_class", gettext_lazy("error")),
+    )
     list_filter = (StatusFilter, SubscriberFilter, QueueFilter, AgeFilter)
     search_fields = ("id",)
     search_help_text = gettext_lazy("An event's id, a key or a delivery's number, exactly.")

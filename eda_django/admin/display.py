@@ -1,8 +1,10 @@
 """Small things that many pages show: a state as a badge, a time span in words."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.contrib import admin
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -68,3 +70,14 @@ def span(length: timedelta) -> str:
     if seconds < 172_800:
         return _("%(number)d h") % {"number": seconds // 3_600}
     return _("%(number)d days") % {"number": seconds // 86_400}
+
+
+def column(name: str, description: Any) -> Callable[[Any], Any]:
+    """Return a list's column of an attribute, under a name that is translated."""
+
+    @admin.display(description=description)
+    def value(row: Any) -> Any:
+        return getattr(row, name)
+
+    value.__name__ = name
+    return value

@@ -16,7 +16,7 @@ from ..models.search import events_found
 from ..payloads import text_problem
 from .acting import verbs_for
 from .deliveries import is_for
-from .display import badge, state_of
+from .display import badge, column, state_of
 from .filters import EventStateFilter, PeriodFilter, SourceFilter, TypeFilter, lowest_of
 from .keyset import KeysetAdmin, KeysetChangeList
 from .masking import as_json, without_secrets
@@ -41,7 +41,15 @@ class EventChangeList(KeysetChangeList):
 @admin.register(OutboxEvent)
 class EventAdmin(KeysetAdmin):
     viewers = ("view_outboxevent",)
-    list_display = ("event_id", "type", "key", "time", "done", "worst", "error")
+    list_display = (
+        column("event_id", gettext_lazy("event id")),
+        column("type", gettext_lazy("type")),
+        column("key", gettext_lazy("key")),
+        column("time", gettext_lazy("time")),
+        "done",
+        "worst",
+        column("error", gettext_lazy("error")),
+    )
     list_filter = (EventStateFilter, PeriodFilter, SourceFilter, TypeFilter)
     search_fields = ("event_id",)
     search_help_text = gettext_lazy(

@@ -5,9 +5,20 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from ..models import RelayHeartbeat
+from .display import column
 from .readonly import ReadOnlyAdmin
+
+COLUMNS = {
+    "name": gettext_lazy("name"),
+    "hostname": gettext_lazy("host"),
+    "pid": gettext_lazy("process id"),
+    "version": gettext_lazy("version"),
+    "started_at": gettext_lazy("started at"),
+    "beat_at": gettext_lazy("last heartbeat"),
+}
 
 
 @admin.register(RelayHeartbeat)
@@ -15,9 +26,10 @@ class RelayAdmin(ReadOnlyAdmin):
     """Which relays are alive, and since when."""
 
     viewers = ("view_relayheartbeat",)
-    list_display = ("name", "hostname", "pid", "version", "started_at", "beat_at")
+    list_display = tuple(column(name, label) for name, label in COLUMNS.items())
+    sortable_by = ()
     ordering = ("-beat_at",)
 
     def show_row(self, request: HttpRequest, row: Any) -> HttpResponse:
-        fields = [(f.verbose_name, getattr(row, f.name)) for f in self.opts.concrete_fields]
+        fields = [(label, getattr(row, name)) for name, label in COLUMNS.items()]
         return self.show(request, "relay.html", _("Relay"), relay=row, fields=fields)
