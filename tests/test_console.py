@@ -124,7 +124,7 @@ def test_each_subscription_has_a_row_with_its_figures() -> None:
     for n in range(10):
         event = event_row()
         OutboxEvent.objects.filter(pk=event.pk).update(time=now - timedelta(seconds=10))
-        ended = {"started_at": now - timedelta(seconds=5), "finished_at": now}
+        ended: dict[str, Any] = {"started_at": now - timedelta(seconds=5), "finished_at": now}
         dead(event=event, status="dead" if n == 0 else "succeeded", **ended)
     retrying()
     rows = {

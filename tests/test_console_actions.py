@@ -34,7 +34,7 @@ def status(row: Any) -> str:
     return str(row.status)
 
 
-def log() -> list[tuple[str, str]]:
+def log() -> list[tuple[str | None, str]]:
     return list(LogEntry.objects.order_by("pk").values_list("object_id", "change_message"))
 
 
@@ -176,7 +176,7 @@ def test_nothing_is_changed_by_a_link(name: str) -> None:
 def test_forms_of_other_sites_are_refused() -> None:
     row = dead()
     client = operator(is_superuser=True)
-    strict = Client(enforce_csrf_checks=True, **{})
+    strict = Client(enforce_csrf_checks=True)
     strict.cookies = client.cookies
     assert strict.post(url("delivery_act"), {"verb": "retry", "ids": row.pk}).status_code == 403
     assert status(row) == "dead"

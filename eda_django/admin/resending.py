@@ -21,6 +21,7 @@ from ..outbox import publish
 from ..payloads import unmasked
 from ..registry import registry
 from .acting import MAX_REASON, log
+from .display import LABELS
 from .masking import as_json
 
 # The header of an edited copy that names the event it was made of.
@@ -38,9 +39,10 @@ class ResendForm(forms.Form):
     def __init__(self, event: OutboxEvent, data: Any = None) -> None:
         super().__init__(data)
         states = dict(event.deliveries.values_list("subscriber", "status"))
+        never = _("never got it")
         field: Any = self.fields["subscribers"]
         field.choices = [
-            (s.name, f"{s.name} ({states.get(s.name, _('never got it'))})")
+            (s.name, f"{s.name} ({LABELS.get(states.get(s.name, ''), never)})")
             for s in registry.matching(event.type)
         ]
 
