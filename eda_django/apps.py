@@ -5,6 +5,7 @@ from contextlib import suppress
 
 from django.apps import AppConfig
 from django.utils.module_loading import autodiscover_modules
+from django.utils.translation import gettext_lazy as _
 
 from .events import types
 from .exceptions import InvalidEventType
@@ -13,7 +14,7 @@ from .payloads import adapter
 
 class EdaDjangoConfig(AppConfig):
     name = "eda_django"
-    verbose_name = "Events"
+    verbose_name = _("Events")
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:

@@ -121,6 +121,12 @@ OPTIONS: Mapping[str, Option] = {
         help="Fields of payloads and headers, as they are named in JSON, whose values are masked "
         "in error texts, logs and the admin.",
     ),
+    "EDIT_AND_RESEND": Option(
+        default=False,
+        must_be="True or False",
+        accepts=_flag,
+        help="Whether operators with the permission may publish edited copies of events.",
+    ),
     "ALLOWED_JOBS": Option(
         default=(),
         must_be="a list of dotted names of functions, such as 'shop.jobs.report'",

@@ -46,6 +46,7 @@ def publishes(
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
         if problem := _publisher_problem(function):
             raise InvalidPublisher(f"@publishes({declared.name!r}) {problem}")
+        registry.add_publisher(declared.name, f"{function.__module__}.{function.__qualname__}")
 
         @functools.wraps(function)
         def published(*args: P.args, **kwargs: P.kwargs) -> R:

@@ -16,6 +16,7 @@ MAX_TEXT = 10_000
 MAX_TRACEBACK = 50_000
 # What stands for the rest of a text that was cut.
 _CUT = re.compile(r"… \((\d+) chars\)$")
+_FRAME = re.compile(r'^  File "(.+?)", line \d+, in (.+)$', re.MULTILINE)
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _TRACEBACK = BaseException.__dict__["__traceback__"].__get__
 _OWN = Path(__file__).parent
@@ -120,6 +121,16 @@ def _site_frame(trace: TracebackType | None) -> str:
             found = last
         trace = trace.tb_next
     return found or last
+
+
+def site_frame_in(trace: str) -> str:
+    """Return, from a traceback's text, the function that the fingerprint is about; or nothing."""
+    frames = [(found[1], found[2]) for found in _FRAME.finditer(trace)]
+    own = [frame for frame in frames if _is_site_code(frame[0])]
+    if not frames:
+        return ""
+    path, function = (own or frames)[-1]
+    return f"{'/'.join(Path(path).parts[-2:])}: {function}"
 
 
 @lru_cache(maxsize=4096)

@@ -55,6 +55,8 @@ class Registry:
         self._by_name: dict[str, Subscription] = {}
         self._matches: dict[str, tuple[Subscription, ...]] = {}
         self.clashes: list[tuple[Subscription, Subscription]] = []
+        # The functions under @publishes, by the event's name; for people to look at.
+        self.published: dict[str, set[str]] = {}
 
     def add(self, subscription: Subscription) -> None:
         """Register; a second subscription of one name is kept aside for `manage.py check`."""
@@ -65,6 +67,9 @@ class Registry:
             return
         self._by_name[subscription.name] = subscription
         self._matches.clear()
+
+    def add_publisher(self, event_type: str, path: str) -> None:
+        self.published.setdefault(event_type, set()).add(path)
 
     def remove(self, name: str) -> None:
         """Forget a subscription; for tests that stand for older code."""

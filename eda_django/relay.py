@@ -24,7 +24,7 @@ from .consumer import UNKNOWN_SUBSCRIBER
 from .dispatch import RqTransport
 from .exceptions import TransportUnavailable
 from .floor import Floor
-from .models import Delivery, OutboxEvent, Outlook, RelayHeartbeat, look
+from .models import BulkOperation, Delivery, OutboxEvent, Outlook, RelayHeartbeat, look
 from .models.locking import writing
 from .pushing import Pusher
 from .recovery import recover_queued, recover_running
@@ -79,6 +79,7 @@ class Relay:
         self.events = OutboxEvent.objects.using(using)
         self.deliveries = Delivery.objects.using(using)
         self.heartbeats = RelayHeartbeat.objects.using(using)
+        self.operations = BulkOperation.objects.using(using)
         self._pause = 0.0
         self._next_beat = self._next_pruning = self._next_reconcile = float("-inf")
         self._pruned_to = 0
@@ -164,6 +165,8 @@ class Relay:
             changed = self.reconcile()
             self._next_reconcile = self.clock() + (0.0 if changed else SLOW)
             moved += changed
+        if outlook.must_operate:
+            moved += self.operate()
         return moved
 
     # The work
@@ -188,6 +191,14 @@ class Relay:
         """Find out what became of claims whose lease is over; return how many rows changed."""
         recovered = recover_running(self.using, self.subscriptions, limit=self.batch_size)
         return recovered + recover_queued(self.using, self.transport, limit=self.batch_size)
+
+    def operate(self) -> int:
+        """Do the next batch of a bulk operation; return 1 if there was one to do."""
+        with writing(self.using):
+            step = self.operations.step(self.batch_size)
+        if step and step.is_last:
+            logger.info("bulk operation is done database=%s", self.using)
+        return int(step is not None)
 
     def show_life(self) -> None:
         """Let the heartbeat row tell that this relay lives, whatever else may be away."""

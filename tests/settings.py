@@ -13,6 +13,7 @@ SECRET_KEY = "only for tests"
 DEBUG = False
 ALLOWED_HOSTS = ["*"]
 USE_TZ = True
+DEMO_DIR = shop.DEMO_DIR
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 TIME_ZONE = "Europe/Berlin"
 LANGUAGE_CODE = "en-us"

@@ -62,7 +62,7 @@ def test_a_wrong_value_is_named_shown_and_corrected(key: str, value: Any, must_b
             5,
             "Unknown EDA_DJANGO key 5; the keys are SOURCE, QUEUE, BATCH_SIZE, CHUNK_SIZE, "
             "POLL_INTERVAL, LEASE, RETENTION, REQUIRE_ATOMIC, MAX_EVENT_BYTES, REDACT, "
-            "ALLOWED_JOBS.",
+            "EDIT_AND_RESEND, ALLOWED_JOBS.",
         ),
     ],
 )
@@ -96,6 +96,7 @@ def test_every_key_is_optional_and_every_default_is_right(settings: Any):
         "REQUIRE_ATOMIC": True,
         "MAX_EVENT_BYTES": 1_048_576,
         "REDACT": (),
+        "EDIT_AND_RESEND": False,
         "ALLOWED_JOBS": (),
     }
 

@@ -47,7 +47,8 @@ def test_vacuum_can_be_set_back() -> None:
                 autovacuum.TABLES, {}
             )
     finally:
-        MigrationExecutor(connection).migrate([("eda_django", "0002_autovacuum")])
+        executor = MigrationExecutor(connection)
+        executor.migrate(executor.loader.graph.leaf_nodes("eda_django"))
     if connection.vendor == "postgresql":
         assert options_of(autovacuum.TABLES[0]) == autovacuum.OPTIONS
 
@@ -56,8 +57,9 @@ def test_vacuum_can_be_set_back() -> None:
 def test_no_index_is_there_that_nobody_needs() -> None:
     """Every one costs every publish, or every delivery."""
     named = {
-        OutboxEvent: 3 + 1,
-        Delivery: 2 + 1,
+        OutboxEvent: 4 + 1,
+        # The failing ones have an index of their own where it can be partial.
+        Delivery: 3 + 1 + int(connection.features.supports_partial_indexes),
         RelayHeartbeat: 0,
         Attempt: 0,
     }

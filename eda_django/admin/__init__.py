@@ -1,5 +1,19 @@
-"""What operators see in the Django admin."""
+"""What operators see and do in the Django admin."""
 
-from .lists import AttemptInline, DeliveryAdmin, EventAdmin, RelayAdmin
+from .catalogue import CatalogueAdmin
+from .deliveries import DeliveryAdmin
+from .events import EventAdmin
+from .failures import FailureAdmin
+from .operations import OperationAdmin
+from .overview import OverviewAdmin
+from .relays import RelayAdmin
 
-__all__ = ["AttemptInline", "DeliveryAdmin", "EventAdmin", "RelayAdmin"]
+__all__ = [
+    "CatalogueAdmin",
+    "DeliveryAdmin",
+    "EventAdmin",
+    "FailureAdmin",
+    "OperationAdmin",
+    "OverviewAdmin",
+    "RelayAdmin",
+]

@@ -2,6 +2,16 @@
 
 from .bell import doorbell, flush_doorbell, ring
 from .connections import DEFAULT_TIMEOUT, has_queue
+from .queues import QueueState, queue_states
 from .rq_transport import RqTransport
 
-__all__ = ["DEFAULT_TIMEOUT", "RqTransport", "doorbell", "flush_doorbell", "has_queue", "ring"]
+__all__ = [
+    "DEFAULT_TIMEOUT",
+    "QueueState",
+    "RqTransport",
+    "doorbell",
+    "flush_doorbell",
+    "has_queue",
+    "queue_states",
+    "ring",
+]

@@ -4,17 +4,25 @@ from .attempt import Attempt
 from .delivery import Delivery
 from .heartbeat import RelayHeartbeat
 from .insertion import NewDelivery
+from .note import FailureNote
+from .operation import BulkOperation
 from .outbox import FreshEvent, OutboxEvent
 from .outlook import Outlook, look
+from .pages import CatalogueEntry, Failure, Overview
 from .status import Status
 
 __all__ = [
     "Attempt",
+    "BulkOperation",
+    "CatalogueEntry",
     "Delivery",
+    "Failure",
+    "FailureNote",
     "FreshEvent",
     "NewDelivery",
     "OutboxEvent",
     "Outlook",
+    "Overview",
     "RelayHeartbeat",
     "Status",
     "look",

@@ -3,6 +3,7 @@
 from typing import Any, ClassVar
 
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 
 class Attempt(models.Model):
@@ -23,8 +24,8 @@ class Attempt(models.Model):
     objects: ClassVar[Any] = models.Manager()
 
     class Meta:
-        verbose_name = "failed attempt"
-        verbose_name_plural = "failed attempts"
+        verbose_name = _("failed attempt")
+        verbose_name_plural = _("failed attempts")
 
     def __str__(self) -> str:
         return f"attempt {self.number}: {self.error_class}"

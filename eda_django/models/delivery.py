@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django.db import models
 from django.db.models import Case, F, Q, Value, When
+from django.utils.translation import gettext_lazy as _
 
 from .. import chunks
 from ..chunks import Chunk
@@ -16,11 +17,12 @@ from .clock import DatabaseNow, after
 from .indexes import HotIndex
 from .insertion import Part, Row, insert_queued
 from .locking import skip_locked
+from .operating import FAILING, OperatorVerbs
 from .outcomes import MAX_REASON
 from .status import CLAIMED, FINISHED, Status
 
 
-class DeliveryQuerySet(models.QuerySet["Delivery"]):
+class DeliveryQuerySet(OperatorVerbs["Delivery"]):
     """The verbs, each guarded by state and token: whoever lost a claim changes nothing."""
 
     def due(self) -> "DeliveryQuerySet":
@@ -230,8 +232,13 @@ class Delivery(models.Model):
     objects: ClassVar[Any] = DeliveryQuerySet.as_manager()
 
     class Meta:
-        verbose_name = "delivery"
-        verbose_name_plural = "deliveries"
+        verbose_name = _("delivery")
+        verbose_name_plural = _("deliveries")
+        permissions = [
+            ("retry_delivery", "Can give dead deliveries new attempts"),
+            ("retry_delivery_now", "Can end the wait of deliveries"),
+            ("discard_delivery", "Can discard deliveries"),
+        ]
         constraints = [
             models.UniqueConstraint(
                 fields=["event", "subscriber"], name="eda_delivery_event_subscriber"
@@ -261,6 +268,27 @@ class Delivery(models.Model):
                 # of two.
                 where=Q(lease_until__isnull=False),
                 plain_fields=("status", "lease_until"),
+            ),
+            # Who failed of what, with all that is asked of it: they lie far apart in the table.
+            # MySQL finds them by the status in the indexes above.
+            models.Index(
+                name="eda_delivery_failing",
+                fields=[
+                    "status",
+                    "subscriber",
+                    "fingerprint",
+                    "started_at",
+                    "attempts",
+                    "event",
+                    "id",
+                ],
+                condition=FAILING,
+            ),
+            HotIndex(
+                name="eda_delivery_finished",
+                fields=["subscriber", "finished_at"],
+                where=Q(finished_at__isnull=False),
+                plain_fields=("subscriber", "finished_at"),
             ),
         ]
 

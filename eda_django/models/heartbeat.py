@@ -3,6 +3,7 @@
 from typing import Any, ClassVar
 
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from .clock import DatabaseNow, after
 
@@ -37,8 +38,8 @@ class RelayHeartbeat(models.Model):
     objects: ClassVar[Any] = HeartbeatQuerySet.as_manager()
 
     class Meta:
-        verbose_name = "relay"
-        verbose_name_plural = "relays"
+        verbose_name = _("relay")
+        verbose_name_plural = _("relays")
 
     def __str__(self) -> str:
         return self.name

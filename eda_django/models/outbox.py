@@ -7,6 +7,7 @@ from typing import Any, ClassVar, NamedTuple
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import connections, models
 from django.db.models import Exists, Max, OuterRef, Q
+from django.utils.translation import gettext_lazy as _
 
 from ..events import Event
 from ..failures import storable
@@ -107,6 +108,14 @@ class OutboxQuerySet(models.QuerySet["OutboxEvent"]):
         ids = [row.pk for row in skip_locked(rows.only("id"), self.model)[:limit]]
         return self.filter(pk__in=ids).update(available_at=None, error="") if ids else 0
 
+    def take_to_resend(self, pk: int) -> bool:
+        """Lock an event that was fanned out, to send it again; False if there is none.
+
+        Its retention begins anew: pruning, which looks at relayed_at, must not take it away.
+        """
+        rows = self.filter(pk=pk, relayed_at__isnull=False)
+        return bool(rows.update(relayed_at=DatabaseNow()))
+
     def finished_before(self, seconds: float) -> "OutboxQuerySet":
         """Events relayed longer ago, of which no delivery is unfinished or dead."""
         open_deliveries = Delivery.objects.using(self.db).filter(event_id=OuterRef("pk"))
@@ -159,8 +168,12 @@ class OutboxEvent(models.Model):
     objects: ClassVar[Any] = OutboxQuerySet.as_manager()
 
     class Meta:
-        verbose_name = "event"
-        verbose_name_plural = "events"
+        verbose_name = _("event")
+        verbose_name_plural = _("events")
+        permissions = [
+            ("resend_outboxevent", "Can send events again to chosen subscriptions"),
+            ("edit_outboxevent", "Can publish edited copies of events"),
+        ]
         constraints = [
             models.UniqueConstraint(
                 fields=["type", "idempotency_key"], name="eda_event_idempotency"
@@ -180,6 +193,8 @@ class OutboxEvent(models.Model):
                 plain_fields=("relayed_at", "available_at", "type"),
             ),
             models.Index(name="eda_event_correlation", fields=["correlation_id"]),
+            # What an operator is called about is an order's number. Without a key nothing is paid.
+            HotIndex(name="eda_event_key", fields=["key"], where=~Q(key=""), plain_fields=("key",)),
         ]
 
     def __str__(self) -> str:

@@ -8,7 +8,7 @@ from django.db import connections
 
 from .clock import NOW_SQL
 
-# Raw, because the ORM cannot ask six questions at once without a table to ask. Each
+# Raw, because the ORM cannot ask seven questions at once without a table to ask. Each
 # part reads one entry of one index; an idle relay costs the database this and nothing else.
 _SQL = """
 SELECT
@@ -21,7 +21,8 @@ SELECT
   (SELECT MIN(lease_until) FROM eda_django_delivery
     WHERE status = 'queued' AND lease_until IS NOT NULL),
   (SELECT MIN(lease_until) FROM eda_django_delivery
-    WHERE status = 'running' AND lease_until IS NOT NULL)
+    WHERE status = 'running' AND lease_until IS NOT NULL),
+  EXISTS (SELECT 1 FROM eda_django_bulkoperation WHERE status = 'running')
 """
 # Only what is new and what is due: of leases, too, there may be many dead row versions.
 _FROM_FLOOR = """
@@ -32,6 +33,7 @@ SELECT
   (SELECT MIN(available_at) FROM eda_django_outboxevent
     WHERE relayed_at IS NULL AND available_at IS NOT NULL),
   (SELECT MIN(due_at) FROM eda_django_delivery WHERE status = 'pending'),
+  NULL,
   NULL,
   NULL
 """
@@ -49,6 +51,8 @@ class Outlook:
     due_in: float | None
     lapse_in: float | None
     floor: int = 0
+    # An operator has begun a bulk operation.
+    must_operate: bool = False
 
     @property
     def must_fan_out(self) -> bool:
@@ -73,7 +77,7 @@ class Outlook:
         after `slow` where a lease has lapsed.
         """
         waits = [at_most]
-        if self.fresh:
+        if self.fresh or self.must_operate:
             waits.append(contended)
         waits += [max(t, contended) for t in (self.scheduled_in, self.due_in) if t is not None]
         if self.lapse_in is not None:
@@ -90,7 +94,7 @@ def look(using: str, *, floor: int = 0) -> Outlook:
         sql = sql.replace("%%", "%")
     with connection.cursor() as cursor:
         cursor.execute(sql, [floor] if floor else None)
-        now, fresh, *times = cursor.fetchone()
+        now, fresh, *times, operates = cursor.fetchone()
     now = _moment(now)
     waits = [None if t is None else (_moment(t) - now).total_seconds() for t in times]
     scheduled, due, queued, running = waits
@@ -101,6 +105,7 @@ def look(using: str, *, floor: int = 0) -> Outlook:
         due_in=due,
         lapse_in=min(lapses) if lapses else None,
         floor=floor,
+        must_operate=bool(operates),
     )
 
 

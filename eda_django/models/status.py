@@ -1,24 +1,25 @@
 """The states of a delivery."""
 
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 
 class Status(models.TextChoices):
     """The life of a delivery."""
 
     # Ordered, and not the head of its key.
-    WAITING = "waiting"
+    WAITING = "waiting", _("Waiting")
     # To be pushed when due_at has come.
-    PENDING = "pending"
+    PENDING = "pending", _("Pending")
     # In Redis, or on the way there, under a lease.
-    QUEUED = "queued"
+    QUEUED = "queued", _("Queued")
     # Its subscriber was started; in atomic mode its row is locked as long as that runs.
-    RUNNING = "running"
-    SUCCEEDED = "succeeded"
+    RUNNING = "running", _("Running")
+    SUCCEEDED = "succeeded", _("Succeeded")
     # Out of attempts; kept until an operator acts.
-    DEAD = "dead"
+    DEAD = "dead", _("Dead")
     # Dropped, by an operator or by the subscriber.
-    DISCARDED = "discarded"
+    DISCARDED = "discarded", _("Discarded")
 
 
 FINISHED = (Status.SUCCEEDED, Status.DISCARDED)

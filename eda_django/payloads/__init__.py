@@ -2,7 +2,7 @@
 
 from .adapters import adapter
 from .codec import decode, encode, encode_headers
-from .redaction import MASK, described, is_redacted, masked, redacted_values, without
+from .redaction import MASK, described, is_redacted, masked, redacted_values, unmasked, without
 from .trees import text_problem
 
 __all__ = [
@@ -16,5 +16,6 @@ __all__ = [
     "masked",
     "redacted_values",
     "text_problem",
+    "unmasked",
     "without",
 ]

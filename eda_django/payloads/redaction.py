@@ -27,6 +27,20 @@ def masked(tree: Any) -> Any:
     return [masked(value) for value in tree] if isinstance(tree, list | tuple) else tree
 
 
+def unmasked(tree: Any, original: Any) -> Any:
+    """Return JSON values in which every mask that was left alone is the original's value again."""
+    if isinstance(tree, Mapping) and isinstance(original, Mapping):
+        return {
+            name: original[name]
+            if name in original and value == MASK and is_redacted(name)
+            else unmasked(value, original.get(name))
+            for name, value in tree.items()
+        }
+    if isinstance(tree, list) and isinstance(original, list) and len(tree) == len(original):
+        return [unmasked(value, old) for value, old in zip(tree, original, strict=True)]
+    return tree
+
+
 def redacted_values(tree: Any) -> Iterator[str]:
     """Yield the texts in a payload that must not appear anywhere else."""
     if isinstance(tree, Mapping):

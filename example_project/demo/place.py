@@ -11,7 +11,7 @@ from .switches import VARIABLE
 
 # Only these are ever removed, whatever folder is given.
 FOLDERS = ("logs", "mail", "redis", "switches")
-FILES = ("address", "shop.sqlite3*")
+FILES = ("address", "gateway_is_back", "shop.sqlite3*")
 
 
 class Place:

@@ -1,0 +1,192 @@
+"""Doing to deliveries what an operator asked for: checked, asked again, logged, told exactly."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.contenttypes.models import ContentType
+from django.core.exceptions import PermissionDenied
+from django.db import router
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from .. import signals
+from ..models import Delivery
+from ..models.locking import writing
+from ..models.operation import Verb, act
+
+PERMISSIONS: Mapping[str, str] = {
+    Verb.RETRY: "retry_delivery",
+    Verb.RETRY_NOW: "retry_delivery_now",
+    Verb.DISCARD: "discard_delivery",
+}
+EXPLANATIONS = {
+    Verb.RETRY: gettext_lazy(
+        "A dead delivery gets all its attempts again, and goes out at once. Others are passed over."
+    ),
+    Verb.RETRY_NOW: gettext_lazy(
+        "A delivery that waits for its next attempt goes out at once. Others are passed over."
+    ),
+    Verb.DISCARD: gettext_lazy(
+        "A delivery that waits, is queued or is dead is dropped for good. What runs or is finished "
+        "is passed over."
+    ),
+}
+# Deliveries that are acted on in one request; more go through a bulk operation.
+MAX_CHOSEN = 1_000
+SHOWN = 50
+MAX_REASON = 1_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """A verb, what it is for, why, and where to go on afterwards."""
+
+    verb: Verb
+    ids: Sequence[int]
+    reason: str
+    back: str
+    is_confirmed: bool
+
+    @classmethod
+    def of(cls, request: HttpRequest, *, ids: Sequence[int] | None = None) -> "Wish":
+        """Read one from a form. Raises PermissionDenied for what the user may not do."""
+        verb = verb_of(request)
+        if ids is None:
+            ids = [int(pk) for pk in request.POST.getlist("ids") if is_number(pk)][:MAX_CHOSEN]
+        return cls(
+            verb=verb,
+            ids=ids,
+            reason=reason_of(request),
+            back=back_of(request),
+            is_confirmed="confirmed" in request.POST,
+        )
+
+    @property
+    def must_ask(self) -> bool:
+        return len(self.ids) > 1 or self.verb == Verb.DISCARD
+
+
+def verb_of(request: HttpRequest) -> Verb:
+    """Return the verb of a form. Raises PermissionDenied unless this user may use it, by POST."""
+    if request.method != "POST" or request.POST.get("verb") not in Verb.values:
+        raise PermissionDenied
+    verb = Verb(request.POST["verb"])
+    user: Any = request.user
+    if not user.has_perm(f"eda_django.{PERMISSIONS[verb]}"):
+        raise PermissionDenied
+    return verb
+
+
+def verbs_for(user: Any) -> list[Verb]:
+    """Return what this user may do to deliveries."""
+    return [verb for verb in Verb if user.has_perm(f"eda_django.{PERMISSIONS[verb]}")]
+
+
+def reason_of(request: HttpRequest) -> str:
+    # Databases refuse NUL, and a log's entry is for people.
+    return request.POST.get("reason", "").replace("\x00", "").strip()[:MAX_REASON]
+
+
+def back_of(request: HttpRequest) -> str:
+    """Return where a form wants to go on: a path of this site."""
+    back = request.POST.get("back", "")
+    if url_has_allowed_host_and_scheme(back, allowed_hosts=None) and back.startswith("/"):
+        return back
+    return reverse("admin:eda_django_delivery_changelist")
+
+
+def is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= 18
+
+
+def fulfil(console: Any, request: HttpRequest, wish: Wish) -> HttpResponse:
+    """Do it, or ask first whether that is really meant."""
+    is_unreasoned = wish.verb == Verb.DISCARD and not wish.reason
+    if (wish.must_ask and not wish.is_confirmed) or is_unreasoned:
+        return _ask(console, request, wish, complain=wish.is_confirmed and is_unreasoned)
+    using = router.db_for_write(Delivery)
+    rows: Any = Delivery.objects.using(using)
+    with writing(using):
+        changed = act(rows.filter(pk__in=wish.ids), wish.verb, wish.reason)
+        log(request, rows.filter(pk__in=changed), entry(wish.verb, wish.reason))
+    signals.deliveries_released.send_robust(sender=None, using=using)
+    say(request, wish.verb, len(changed), len(set(wish.ids)) - len(changed))
+    return HttpResponseRedirect(wish.back)
+
+
+def _ask(console: Any, request: HttpRequest, wish: Wish, *, complain: bool) -> HttpResponse:
+    rows = Delivery.objects.filter(pk__in=wish.ids).order_by("-pk")
+    count = len(set(wish.ids))
+    context = {
+        "wish": wish,
+        "explanation": EXPLANATIONS[wish.verb],
+        "deliveries": rows.select_related("event").defer("event__data", "event__headers")[:SHOWN],
+        "count": count,
+        "more": max(count - SHOWN, 0),
+        "needs_reason": wish.verb == Verb.DISCARD,
+        "complaint": _("Say why: it goes into the log.") if complain else "",
+    }
+    page: HttpResponse = console.show(request, "confirm.html", wish.verb.label, **context)
+    return page
+
+
+def log(request: HttpRequest, rows: Any, text: str) -> None:
+    """Write an entry for each row into the admin's log."""
+    found = list(rows)
+    if not found:
+        return
+    user: Any = request.user
+    kind = ContentType.objects.get_for_model(found[0], for_concrete_model=False)
+    LogEntry.objects.bulk_create(
+        LogEntry(
+            user_id=user.pk,
+            content_type_id=kind.pk,
+            object_id=str(row.pk),
+            object_repr=str(row)[:200],
+            action_flag=CHANGE,
+            change_message=text,
+        )
+        for row in found
+    )
+
+
+def entry(verb: Verb, reason: str) -> str:
+    """Return what the log says; in English, for whoever reads it."""
+    word = {Verb.RETRY: "Retried", Verb.RETRY_NOW: "Retried now", Verb.DISCARD: "Discarded"}[verb]
+    return f"{word}: {reason}" if reason else f"{word}."
+
+
+def say(request: HttpRequest, verb: str, changed: int, passed_over: int) -> None:
+    """Tell the operator what happened to how many."""
+    level = messages.SUCCESS if changed else messages.WARNING
+    messages.add_message(request, level, outcome(verb, changed, passed_over))
+
+
+def outcome(verb: str, changed: int, passed_over: int) -> str:
+    if verb == Verb.RETRY:
+        done = ngettext(
+            "%(count)d delivery is retried.", "%(count)d deliveries are retried.", changed
+        )
+    elif verb == Verb.RETRY_NOW:
+        done = ngettext(
+            "%(count)d delivery goes out now.", "%(count)d deliveries go out now.", changed
+        )
+    else:
+        done = ngettext(
+            "%(count)d delivery was discarded.", "%(count)d deliveries were discarded.", changed
+        )
+    text = done % {"count": changed}
+    if passed_over:
+        rest = ngettext(
+            "%(count)d was passed over: it is in another state by now, or in a worker's hands.",
+            "%(count)d were passed over: they are in another state by now, or in a worker's hands.",
+            passed_over,
+        )
+        text = f"{text} {rest % {'count': passed_over}}"
+    return text

@@ -1,0 +1,106 @@
+"""The catalogue: every event type, who publishes it, who gets it, and what nobody knows."""
+
+import dataclasses
+import typing
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy
+
+from ..events import EventType, types
+from ..models import CatalogueEntry, OutboxEvent, statistics
+from ..models.search import types_in_the_outbox
+from ..models.statistics import Volume
+from ..registry import registry
+from .drawing import drawing
+from .readonly import PageAdmin
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One event type. `declared` is None if only the tables, or a subscription, know it."""
+
+    name: str
+    declared: EventType | None
+    fields: tuple[str, ...]
+    publishers: tuple[str, ...]
+    subscribers: tuple[str, ...]
+    count: int
+    last_seen: datetime | None
+    aside: int
+
+    @property
+    def is_known(self) -> bool:
+        return registry.knows_type(self.name)
+
+
+@admin.register(CatalogueEntry)
+class CatalogueAdmin(PageAdmin):
+    viewers = ("view_outboxevent",)
+    template = "catalogue.html"
+    title = gettext_lazy("Catalogue")
+
+    def context(self, request: HttpRequest) -> dict[str, Any]:
+        return catalogue()
+
+
+def catalogue() -> dict[str, Any]:
+    """Return everything that the page shows, by a number of statements that does not grow."""
+    using = str(OutboxEvent.objects.db)
+    stored = types_in_the_outbox(using)
+    volumes = statistics.volumes(using)
+    aside = statistics.set_aside_by_type(using)
+    seen = statistics.last_seen(using, [name for name in stored if name not in volumes])
+    names = sorted({*registry.type_names(), *stored, *registry.published})
+    entries = [_entry(name, volumes, seen, aside) for name in names]
+    served = set(statistics.subscribers_with_history(using))
+    served |= {part.subscriber for part in statistics.backlog(using)}
+    return {
+        "entries": entries,
+        "idle": sorted((s for s in registry if s.name not in served), key=lambda s: s.name),
+        "undeclared": [e for e in entries if e.declared is None and e.name in stored],
+        "waiting": [e for e in entries if e.aside],
+        "drawing": drawing(
+            {entry.name: (entry.publishers, entry.subscribers) for entry in entries}
+        ),
+    }
+
+
+def _entry(
+    name: str,
+    volumes: Mapping[str, Volume],
+    seen: Mapping[str, datetime],
+    aside: Mapping[str, int],
+) -> Entry:
+    volume = volumes.get(name)
+    return Entry(
+        name=name,
+        declared=types.get(name),
+        fields=tuple(_fields(types.get(name))),
+        publishers=tuple(sorted(registry.published.get(name, ()))),
+        subscribers=tuple(sorted(s.name for s in registry.matching(name))),
+        count=volume.count if volume else 0,
+        last_seen=volume.last_seen if volume else seen.get(name),
+        aside=aside.get(name, 0),
+    )
+
+
+def _fields(declared: EventType | None) -> Iterable[str]:
+    """Yield a payload's fields as they are written: name, colon, type."""
+    if declared is None or declared.payload is None:
+        return
+    try:
+        hints = typing.get_type_hints(declared.payload)
+    except Exception:
+        # A name that only type checkers can see.
+        hints = dict(getattr(declared.payload, "__annotations__", {}))
+    for name, hint in hints.items():
+        if not name.startswith("_") and name != "model_config":
+            yield f"{name}: {_named(hint)}"
+
+
+def _named(hint: Any) -> str:
+    return hint.__name__ if isinstance(hint, type) and not hasattr(hint, "__args__") else str(hint)

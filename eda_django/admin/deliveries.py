@@ -1,0 +1,202 @@
+"""Deliveries: the list, with its actions, and a page for each."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.admin.utils import unquote
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from ..models import Attempt, Delivery, Status
+from ..models.operation import Verb
+from ..models.selection import Selection
+from ..models.windows import first_event_since
+from ..payloads import text_problem
+from .acting import PERMISSIONS, Wish, fulfil, verbs_for
+from .bulk import begin
+from .display import badge, column, state_of
+from .filters import AGES, AgeFilter, QueueFilter, StatusFilter, SubscriberFilter
+from .keyset import KeysetAdmin, KeysetChangeList
+from .masking import as_json, without_secrets
+
+# Failed attempts on a page, the latest ones; each may bring a long traceback.
+MAX_ATTEMPTS = 50
+
+
+class DeliveryChangeList(KeysetChangeList):
+    """Shows what the selection means, so that a bulk operation acts on what was seen."""
+
+    def get_queryset(self, request: HttpRequest, *args: Any, **kwargs: Any) -> QuerySet[Any]:
+        self.selection = selection_of(request.GET)
+        rows = super().get_queryset(request, *args, **kwargs)
+        return rows.none() if self.selection is None else self.selection.among(rows)
+
+
+def selection_of(query: Any) -> Selection | None:
+    """Return what the list's address selects; None if it can't select anything."""
+    names = ("status", "subscriber", "queue", "fingerprint")
+    values = {name: query.get(name, "") for name in names} | {"search": query.get("q", "").strip()}
+    if any(text_problem(value) for value in values.values()):
+        return None
+    until = 0
+    if query.get("age") in AGES:
+        until = first_event_since(timezone.now() - AGES[query["age"]][1], Delivery.objects.db)
+    return Selection(until_event=until, **values)
+
+
+def action(verb: Verb) -> Callable[..., HttpResponse]:
+    """Return the list's action for a verb."""
+
+    @admin.action(description=verb.label, permissions=[verb.value])
+    def run(model_admin: Any, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse:
+        chosen = request.POST.getlist(ACTION_CHECKBOX_NAME)
+        return HttpResponseRedirect("") if not chosen else model_admin.ask(request, verb, chosen)
+
+    run.__name__ = str(verb.value)
+    return run
+
+
+@admin.register(Delivery)
+class DeliveryAdmin(KeysetAdmin):
+    viewers = ("view_delivery",)
+    list_display = (
+        "name",
+        column("subscriber", gettext_lazy("subscriber")),
+        column("queue", gettext_lazy("queue")),
+        "state",
+        column("attempts", gettext_lazy("attempts")),
+        "when",
+        column("error_class", gettext_lazy("error")),
+    )
+    list_filter = (StatusFilter, SubscriberFilter, QueueFilter, AgeFilter)
+    search_fields = ("id",)
+    search_help_text = gettext_lazy("An event's id, a key or a delivery's number, exactly.")
+    actions = [action(verb) for verb in Verb]
+
+    def get_urls(self) -> list[Any]:
+        return [
+            self.view("act/", self.act_view, "delivery_act"),
+            self.view("act-on-all/", self.all_view, "delivery_act_on_all"),
+            *super().get_urls(),
+        ]
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> Any:
+        return DeliveryChangeList
+
+    def reach(self, changes: Any) -> tuple[bool, int]:
+        return changes.selection is None or changes.selection.is_narrow, 0
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        # The selection has done it.
+        return queryset, False
+
+    def lookup_allowed(self, lookup: str, value: Any, request: Any = None) -> bool:
+        return lookup == "fingerprint" or super().lookup_allowed(lookup, value, request)
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        # Not those of the whole site: they know nothing of states.
+        found = super().get_actions(request)
+        return {verb.value: found[verb.value] for verb in Verb if verb.value in found}
+
+    # One permission for each action
+
+    def has_retry_permission(self, request: HttpRequest) -> bool:
+        return self.may(request, PERMISSIONS[Verb.RETRY])
+
+    def has_retry_now_permission(self, request: HttpRequest) -> bool:
+        return self.may(request, PERMISSIONS[Verb.RETRY_NOW])
+
+    def has_discard_permission(self, request: HttpRequest) -> bool:
+        return self.may(request, PERMISSIONS[Verb.DISCARD])
+
+    # Columns
+
+    @admin.display(description=gettext_lazy("delivery"))
+    def name(self, delivery: Delivery) -> str:
+        return f"#{delivery.pk}"
+
+    @admin.display(description=gettext_lazy("state"))
+    def state(self, delivery: Delivery) -> str:
+        return badge(state_of(delivery))
+
+    @admin.display(description=gettext_lazy("ended, started or due"))
+    def when(self, delivery: Delivery) -> Any:
+        return delivery.finished_at or delivery.due_at or delivery.started_at
+
+    # Views
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        context = {
+            "verbs": verbs_for(request.user),
+            "act_on_all_url": reverse("admin:eda_django_delivery_act_on_all"),
+            "query": request.GET.urlencode(),
+        }
+        return super().changelist_view(request, {**context, **(extra_context or {})})
+
+    def ask(self, request: HttpRequest, verb: Verb, chosen: list[str]) -> HttpResponse:
+        """Go on from the list's own form, to come back to the same list."""
+        post = request.POST.copy()
+        post.update({"verb": verb, "back": request.get_full_path()})
+        post.setlist("ids", chosen)
+        request.POST = post  # type: ignore[assignment]
+        return fulfil(self, request, Wish.of(request))
+
+    def act_view(self, request: HttpRequest) -> HttpResponse:
+        self.require(request)
+        return fulfil(self, request, Wish.of(request))
+
+    def all_view(self, request: HttpRequest) -> HttpResponse:
+        self.require(request)
+        return begin(self, request)
+
+    def show_row(self, request: HttpRequest, row: Any) -> HttpResponse:
+        event = row.event
+        may_see_attempts = self.may(request, "view_attempt")
+        newest = Attempt.objects.filter(delivery=row).order_by("-pk") if may_see_attempts else ()
+        attempts = [
+            (
+                attempt,
+                *(without_secrets(text, event) for text in (attempt.error_text, attempt.traceback)),
+            )
+            for attempt in newest[:MAX_ATTEMPTS]
+        ]
+        return self.show(
+            request,
+            "delivery.html",
+            _("Delivery %(number)s") % {"number": row.pk},
+            delivery=row,
+            event=event,
+            original=row,
+            state=badge(state_of(row)),
+            error=without_secrets(row.error_text, event),
+            attempts=attempts,
+            may_see_attempts=may_see_attempts,
+            may_see_event=self.may(request, "view_outboxevent"),
+            payload=as_json(event.data),
+            verbs=[verb for verb in verbs_for(request.user) if is_for(verb, row)],
+        )
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: Any = None) -> Any:
+        pk = unquote(object_id)
+        if not (pk.isascii() and pk.isdigit() and len(pk) <= 18):
+            return None
+        return Delivery.objects.filter(pk=int(pk)).select_related("event").first()
+
+
+def is_for(verb: Verb, delivery: Delivery) -> bool:
+    """Whether it makes sense to offer the verb for a delivery in this state."""
+    if verb == Verb.RETRY:
+        return delivery.status == Status.DEAD
+    if verb == Verb.RETRY_NOW:
+        return delivery.status == Status.PENDING
+    return delivery.status in (Status.PENDING, Status.QUEUED, Status.DEAD)

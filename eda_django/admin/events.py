@@ -1,0 +1,158 @@
+"""Events: the list, and a page for each with all that is known of it."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.admin.utils import unquote
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext_lazy
+
+from .. import conf
+from ..models import Attempt, Delivery, OutboxEvent
+from ..models.family import family_of
+from ..models.progress import Progress, progress_of
+from ..models.search import events_found
+from ..payloads import text_problem
+from .acting import verbs_for
+from .deliveries import is_for
+from .display import badge, column, state_of
+from .filters import EventStateFilter, PeriodFilter, SourceFilter, TypeFilter, lowest_of
+from .keyset import KeysetAdmin, KeysetChangeList
+from .masking import as_json, without_secrets
+from .resending import COPY_OF, edit_view, resend_view
+from .timeline import timeline
+
+MAX_DELIVERIES = 200
+# Failed attempts on a page, the latest ones; each may bring a long traceback.
+MAX_ATTEMPTS = 50
+
+
+class EventChangeList(KeysetChangeList):
+    """Adds to the events of a page how far their deliveries are."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        progress = progress_of([event.pk for event in self.result_list], self.queryset.db)
+        for event in self.result_list:
+            event.progress = progress.get(event.pk, Progress())
+
+
+@admin.register(OutboxEvent)
+class EventAdmin(KeysetAdmin):
+    viewers = ("view_outboxevent",)
+    list_display = (
+        column("event_id", gettext_lazy("event id")),
+        column("type", gettext_lazy("type")),
+        column("key", gettext_lazy("key")),
+        column("time", gettext_lazy("time")),
+        "done",
+        "worst",
+        column("error", gettext_lazy("error")),
+    )
+    list_filter = (EventStateFilter, PeriodFilter, SourceFilter, TypeFilter)
+    search_fields = ("event_id",)
+    search_help_text = gettext_lazy(
+        "An event's id, its key, its correlation id or its idempotency key, exactly."
+    )
+
+    def get_urls(self) -> list[Any]:
+        return [
+            self.view("<int:pk>/resend/", self.resend_view, "outboxevent_resend"),
+            self.view("<int:pk>/edit/", self.edit_view, "outboxevent_edit"),
+            *super().get_urls(),
+        ]
+
+    def resend_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        return resend_view(self, request, pk)
+
+    def edit_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        return edit_view(self, request, pk)
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> Any:
+        return EventChangeList
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return super().get_queryset(request).defer("data", "headers")
+
+    def reach(self, changes: Any) -> tuple[bool, int]:
+        state = changes.params.get(EventStateFilter.parameter_name)
+        narrow = bool(changes.query.strip()) or state in EventStateFilter.NARROW
+        return narrow, lowest_of(changes.params.get("period"), changes.queryset.db)
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        return queryset.none() if text_problem(term) else events_found(queryset, term), False
+
+    @admin.display(description=gettext_lazy("delivered"))
+    def done(self, event: Any) -> str:
+        return f"{event.progress.done} / {event.progress.total}" if event.progress.total else ""
+
+    @admin.display(description=gettext_lazy("state"))
+    def worst(self, event: Any) -> str:
+        return badge(event_state(event, event.progress))
+
+    def show_row(self, request: HttpRequest, row: Any) -> HttpResponse:
+        sees_deliveries = self.may(request, "view_delivery")
+        deliveries = list(row.deliveries.order_by("pk")[:MAX_DELIVERIES]) if sees_deliveries else []
+        attempts: list[Any] = []
+        if deliveries and self.may(request, "view_attempt"):
+            newest = Attempt.objects.filter(delivery__event=row).order_by("-pk")
+            attempts = list(newest[:MAX_ATTEMPTS])
+        family = family_of(row)
+        progress = progress_of([event.pk for event in family.events], row._state.db)
+        for event in family.events:
+            event.progress = progress.get(event.pk, Progress())
+            event.badge = badge(event_state(event, event.progress))
+        return self.show(
+            request,
+            "event.html",
+            row.type,
+            event=row,
+            original=row,
+            payload=as_json(row.data),
+            sent_headers=as_json(row.headers),
+            copy_of=row.headers.get(COPY_OF, "") if isinstance(row.headers, dict) else "",
+            state=badge(event_state(row, progress.get(row.pk, Progress()))),
+            timeline=timeline(row, deliveries, attempts),
+            deliveries=[self._with_attempts(request, d, row, attempts) for d in deliveries],
+            sees_deliveries=sees_deliveries,
+            is_cut=len(attempts) == MAX_ATTEMPTS,
+            family=family,
+            may_resend=self.may(request, "resend_outboxevent") and row.relayed_at is not None,
+            may_edit=conf.get("EDIT_AND_RESEND") and self.may(request, "edit_outboxevent"),
+        )
+
+    def _with_attempts(
+        self, request: HttpRequest, delivery: Delivery, event: OutboxEvent, attempts: list[Any]
+    ) -> dict[str, Any]:
+        return {
+            "row": delivery,
+            "state": badge(state_of(delivery)),
+            "error": without_secrets(delivery.error_text, event),
+            "verbs": [verb for verb in verbs_for(request.user) if is_for(verb, delivery)],
+            "attempts": [
+                (a, without_secrets(a.error_text, event), without_secrets(a.traceback, event))
+                for a in attempts
+                if a.delivery_id == delivery.pk
+            ],
+        }
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: Any = None) -> Any:
+        pk = unquote(object_id)
+        if not (pk.isascii() and pk.isdigit() and len(pk) <= 18):
+            return None
+        return OutboxEvent.objects.filter(pk=int(pk)).first()
+
+
+def event_state(event: OutboxEvent, progress: Progress) -> str:
+    """Return the worst state of the event's deliveries, or why it has none."""
+    if progress.worst:
+        return progress.worst
+    if event.relayed_at is None:
+        return "aside" if event.error else "new"
+    return "nobody"

@@ -1,0 +1,178 @@
+"""The filters of the lists. Names come from the running code and indexes, never from a scan."""
+
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from .. import conf
+from ..models import Delivery, OutboxEvent, Status
+from ..models.search import types_in_the_outbox
+from ..models.selection import RETRYING
+from ..models.statistics import subscribers_with_history
+from ..models.windows import SLACK, first_event_since
+from ..payloads import text_problem
+from ..registry import registry
+
+# The newest events, among which sources other than this site's own are looked for.
+RECENT = 1_000
+PERIODS = {
+    "hour": (_("Past hour"), timedelta(hours=1)),
+    "day": (_("Past 24 hours"), timedelta(days=1)),
+    "week": (_("Past 7 days"), timedelta(days=7)),
+    "month": (_("Past 30 days"), timedelta(days=30)),
+}
+AGES = {
+    "minute": (_("Over a minute"), timedelta(minutes=1)),
+    "10min": (_("Over 10 minutes"), timedelta(minutes=10)),
+    "hour": (_("Over an hour"), timedelta(hours=1)),
+    "day": (_("Over a day"), timedelta(days=1)),
+    "week": (_("Over 7 days"), timedelta(days=7)),
+}
+
+
+class ChoiceFilter(admin.SimpleListFilter):
+    """A filter of which `choose` does the work for a value that was chosen."""
+
+    def has_output(self) -> bool:
+        return True
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if not (value := self.value()):
+            return queryset
+        # An address typed by hand may hold what PostgreSQL refuses to look for.
+        return queryset.none() if text_problem(value) else self.choose(value, queryset)
+
+    def choose(self, value: str, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset
+
+
+class EventStateFilter(ChoiceFilter):
+    """Where an event is on its way."""
+
+    title = _("state")
+    parameter_name = "state"
+    # These an index leads to.
+    NARROW = ("new", "aside", "dead", RETRYING)
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [
+            ("new", _("not relayed yet")),
+            ("aside", _("no code knows it")),
+            ("dead", _("a delivery is dead")),
+            (RETRYING, _("a delivery is retried")),
+            ("relayed", _("relayed")),
+        ]
+
+    def choose(self, value: str, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        rows = Delivery.objects.using(queryset.db).order_by()
+        if value == "new":
+            return queryset.filter(relayed_at=None)
+        if value == "aside":
+            return queryset.filter(relayed_at=None).exclude(error="")
+        if value == "dead":
+            return queryset.filter(pk__in=rows.dead().values("event_id"))
+        if value == RETRYING:
+            retried = rows.filter(status=Status.PENDING, attempts__gt=0)
+            return queryset.filter(pk__in=retried.values("event_id"))
+        return queryset.exclude(relayed_at=None) if value == "relayed" else queryset
+
+
+class PeriodFilter(ChoiceFilter):
+    """When an event was published."""
+
+    title = _("period")
+    parameter_name = "period"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [(name, label) for name, (label, _length) in PERIODS.items()]
+
+    def choose(self, value: str, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if value not in PERIODS:
+            return queryset
+        since = timezone.now() - PERIODS[value][1]
+        return queryset.filter(time__gte=since, pk__gte=lowest_of(value, queryset.db))
+
+
+def lowest_of(period: str | None, using: str) -> int:
+    """Return a number that is below all events of the period."""
+    if period not in PERIODS:
+        return 0
+    return first_event_since(timezone.now() - PERIODS[period][1] - SLACK, using)
+
+
+class NameFilter(ChoiceFilter):
+    """One of many names; what code or index don't know can still be asked for in the address."""
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(name, name) for name in sorted(set(self.names(model_admin)))]
+
+    def names(self, model_admin: Any) -> Iterable[str]:
+        raise NotImplementedError
+
+    def choose(self, value: str, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(**{str(self.parameter_name): value})
+
+
+class TypeFilter(NameFilter):
+    title = _("type")
+    parameter_name = "type"
+
+    def names(self, model_admin: Any) -> Iterable[str]:
+        using = model_admin.get_queryset(None).db
+        return {*registry.type_names(), *types_in_the_outbox(using)}
+
+
+class SourceFilter(NameFilter):
+    title = _("source")
+    parameter_name = "source"
+
+    def names(self, model_admin: Any) -> Iterable[str]:
+        newest = OutboxEvent.objects.order_by("-pk").values_list("source", flat=True)[:RECENT]
+        return {conf.get("SOURCE"), *newest}
+
+
+class SelectionFilter(NameFilter):
+    """A filter of deliveries. The list's Selection does the work, as for bulk operations."""
+
+    def choose(self, value: str, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset
+
+
+class StatusFilter(SelectionFilter):
+    title = _("state")
+    parameter_name = "status"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [*Status.choices, (RETRYING, _("Retrying"))]
+
+
+class SubscriberFilter(SelectionFilter):
+    title = _("subscription")
+    parameter_name = "subscriber"
+
+    def names(self, model_admin: Any) -> Iterable[str]:
+        return {*registry.names(), *subscribers_with_history(Delivery.objects.db)}
+
+
+class QueueFilter(SelectionFilter):
+    title = _("queue")
+    parameter_name = "queue"
+
+    def names(self, model_admin: Any) -> Iterable[str]:
+        return {conf.get("QUEUE"), *(s.queue for s in registry if s.queue)}
+
+
+class AgeFilter(SelectionFilter):
+    """How long ago the event was published."""
+
+    title = _("age")
+    parameter_name = "age"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [(name, label) for name, (label, _length) in AGES.items()]

@@ -1,0 +1,71 @@
+"""Lists of big tables: newest first, a page at a time, by key."""
+
+from typing import Any
+
+from django.contrib.admin import ShowFacets
+from django.contrib.admin.views.main import ChangeList
+from django.core.paginator import Paginator
+from django.http import HttpRequest
+
+from ..models.windows import page
+from .readonly import ReadOnlyAdmin
+
+BEFORE = "before"
+MAX_DIGITS = 18
+
+
+class KeysetChangeList(ChangeList):
+    """Knows the next page by the number of its last row, and counts nothing."""
+
+    is_cut = False
+    older_url = newest_url = ""
+
+    def get_filters_params(self, params: Any = None) -> dict[str, Any]:
+        kept = super().get_filters_params(params)
+        kept.pop(BEFORE, None)
+        return kept
+
+    def get_results(self, request: HttpRequest) -> None:
+        text = request.GET.get(BEFORE, "")
+        before = (
+            int(text) if text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS else None
+        )
+        # Filters and searches begin at the newest again.
+        for params in (self.params, self.filter_params):
+            params.pop(BEFORE, None)
+        model_admin: Any = self.model_admin
+        narrow, lowest = model_admin.reach(self)
+        found = page(
+            self.queryset, before=before, size=self.list_per_page, is_narrow=narrow, lowest=lowest
+        )
+        self.result_list = found.rows
+        self.result_count = len(found.rows)
+        self.full_result_count = None
+        self.show_admin_actions = bool(found.rows)
+        self.can_show_all, self.multi_page = False, False
+        self.paginator = Paginator(found.rows, self.list_per_page)
+        self.is_cut = found.is_cut
+        if found.older is not None:
+            self.older_url = self.get_query_string({BEFORE: str(found.older)})
+        if before is not None:
+            self.newest_url = self.get_query_string()
+
+    def get_ordering(self, request: HttpRequest, queryset: Any) -> list[Any]:
+        return ["-pk"]
+
+
+class KeysetAdmin(ReadOnlyAdmin):
+    """A list of which nobody asks how long it is."""
+
+    sortable_by = ()
+    # Counts of each filter would read the whole table.
+    show_facets = ShowFacets.NEVER
+    list_select_related = False
+    change_list_template = "admin/eda_django/change_list.html"
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> Any:
+        return KeysetChangeList
+
+    def reach(self, changes: Any) -> tuple[bool, int]:
+        """Return whether an index leads to what is listed, and a number that is below all of it."""
+        return False, 0

@@ -1,0 +1,81 @@
+"""Bulk operations: the list, and a page for each that shows how far it is and can stop it."""
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db import router
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from ..models import BulkOperation, RelayHeartbeat
+from ..models.operation import OperationStatus
+from ..models.selection import Selection
+from .acting import PERMISSIONS, log, outcome
+from .bulk import described
+from .readonly import ReadOnlyAdmin
+
+# Seconds after which a relay that says nothing counts as gone.
+RELAY_GONE = 30.0
+
+
+@admin.register(BulkOperation)
+class OperationAdmin(ReadOnlyAdmin):
+    scripts = ("eda_django/console.js",)
+    viewers = ("view_delivery",)
+    list_display = (
+        "id",
+        "verb",
+        "meant",
+        "operator",
+        "status",
+        "progress",
+        "changed",
+        "created_at",
+    )
+    list_filter = ("status",)
+    ordering = ("-id",)
+
+    def get_urls(self) -> list[Any]:
+        cancel = self.view("<int:pk>/cancel/", self.cancel_view, "bulkoperation_cancel")
+        return [cancel, *super().get_urls()]
+
+    @admin.display(description=gettext_lazy("filter"))
+    def meant(self, operation: BulkOperation) -> str:
+        return described(Selection.of(operation.selection))
+
+    @admin.display(description=gettext_lazy("progress"))
+    def progress(self, operation: BulkOperation) -> str:
+        return f"{operation.percent} %"
+
+    def show_row(self, request: HttpRequest, row: Any) -> HttpResponse:
+        is_running = row.status == OperationStatus.RUNNING
+        return self.show(
+            request,
+            "operation.html",
+            f"{row.get_verb_display()}: {row.get_status_display()}",
+            operation=row,
+            original=row,
+            selected=described(Selection.of(row.selection)),
+            outcome=outcome(row.verb, row.changed, row.passed_over),
+            is_running=is_running,
+            may_cancel=is_running and self.may(request, PERMISSIONS[row.verb]),
+            lacks_relay=is_running and not RelayHeartbeat.objects.alive(RELAY_GONE).exists(),
+        )
+
+    def cancel_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Stop an operation; whoever may begin one may stop it."""
+        self.require(request)
+        operation = BulkOperation.objects.filter(pk=pk).first()
+        if request.method != "POST" or operation is None:
+            raise PermissionDenied
+        self.require(request, PERMISSIONS[operation.verb])
+        using = router.db_for_write(BulkOperation)
+        if BulkOperation.objects.using(using).cancel(pk):
+            log(request, [operation], "Cancelled.")
+            messages.success(request, _("Cancelled. What was done stays done."))
+        else:
+            messages.warning(request, _("It had ended already."))
+        return HttpResponseRedirect(reverse("admin:eda_django_bulkoperation_change", args=[pk]))

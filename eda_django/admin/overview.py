@@ -1,0 +1,194 @@
+"""The overview: what an operator who was woken looks at first."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from ..dispatch import queue_states
+from ..models import OutboxEvent, Overview, RelayHeartbeat, Status, statistics
+from ..models.statistics import DAY, MOST, Backlog, Done
+from ..models.windows import first_event_since
+from ..registry import registry
+from .charts import Chart, chart
+from .display import since, span
+from .health import LATE, Signs, judge
+from .operations import RELAY_GONE
+from .readonly import PageAdmin
+
+HOUR = 60
+# Minutes that one point of the day's chart stands for.
+STEP = 15
+
+
+@dataclass(slots=True)
+class Row:
+    """One subscription: what waits, and how it went of late."""
+
+    name: str
+    queue: str = ""
+    is_known: bool = False
+    counts: dict[str, int] = field(default_factory=dict)
+    rate: str = ""
+    wait: tuple[str, str] = ("", "")
+    run: tuple[str, str] = ("", "")
+    last_success: datetime | None = None
+
+    @property
+    def is_bad(self) -> bool:
+        return bool(self.counts.get("dead"))
+
+    @property
+    def cells(self) -> list[tuple[str, str]]:
+        """The counts, by state, in the table's order; past MOST they are a lower bound."""
+        return [(state, _bounded(self.counts.get(state, 0))) for state in STATES]
+
+
+STATES = ("waiting", "queued", "running", "retrying", "dead")
+
+
+@admin.register(Overview)
+class OverviewAdmin(PageAdmin):
+    viewers = ("view_delivery",)
+    template = "overview.html"
+    title = gettext_lazy("Overview")
+
+    scripts = ("eda_django/console.js",)
+
+    def context(self, request: HttpRequest) -> dict[str, Any]:
+        return overview()
+
+
+def overview() -> dict[str, Any]:
+    """Return everything that the page shows, by a number of statements that does not grow."""
+    using = str(OutboxEvent.objects.db)
+    names = statistics.subscribers_with_history(using)
+    waiting = statistics.backlog(using)
+    queues = queue_states()
+    relays = list(RelayHeartbeat.objects.using(using).order_by("-beat_at"))
+    gone = timezone.now() - timedelta(seconds=RELAY_GONE)
+    oldest = _oldest(using, waiting)
+    fresh = OutboxEvent.objects.using(using).fresh().order_by("id").values_list("time", flat=True)
+    first_fresh = fresh.first()
+    if first_fresh and (oldest is None or first_fresh < oldest):
+        oldest = first_fresh
+    aside = sum(statistics.set_aside_by_type(using).values())
+    signs = Signs(
+        relays=sum(relay.beat_at > gone for relay in relays),
+        dead=_sum(waiting, Status.DEAD),
+        retrying=sum(part.count for part in waiting if part.is_retry),
+        aside=aside,
+        oldest=oldest,
+        is_late=oldest is not None and oldest < timezone.now() - timedelta(seconds=LATE),
+        queues=queues,
+    )
+    return {
+        "health": judge(signs),
+        "oldest": oldest,
+        "oldest_since": since(oldest),
+        "rows": _rows(using, names, waiting),
+        "charts": _charts(using, names),
+        "relays": [
+            (relay, since(relay.beat_at), relay.beat_at > gone, since(first_fresh))
+            for relay in relays
+        ],
+        "queues": queues,
+        "now": timezone.now(),
+        "most": MOST,
+    }
+
+
+def _oldest(using: str, waiting: Iterable[Backlog]) -> datetime | None:
+    first = min((part.oldest for part in waiting if part.status != Status.DEAD), default=None)
+    if first is None:
+        return None
+    found: datetime | None = (
+        OutboxEvent.objects.using(using).filter(pk=first).values_list("time", flat=True).first()
+    )
+    return found
+
+
+def _sum(waiting: Iterable[Backlog], status: Status) -> int:
+    return sum(part.count for part in waiting if part.status == status)
+
+
+def _rows(using: str, names: Sequence[str], waiting: Iterable[Backlog]) -> list[Row]:
+    rows: dict[str, Row] = {}
+    for subscription in registry:
+        rows[subscription.name] = Row(
+            subscription.name, queue=subscription.queue or "", is_known=True
+        )
+    for part in waiting:
+        row = rows.setdefault(part.subscriber, Row(part.subscriber))
+        state = "retrying" if part.is_retry else str(part.status)
+        state = "waiting" if state == Status.PENDING else state
+        row.counts[state] = row.counts.get(state, 0) + part.count
+    samples: dict[str, list[Done]] = defaultdict(list)
+    for done in statistics.latest_done(using, names):
+        samples[done.subscriber].append(done)
+    for name, at in statistics.last_successes(using, names).items():
+        rows.setdefault(name, Row(name)).last_success = at
+    for name, sample in samples.items():
+        _measure(rows.setdefault(name, Row(name)), sample)
+    return sorted(rows.values(), key=lambda row: (not row.is_bad, row.name))
+
+
+def _measure(row: Row, sample: Sequence[Done]) -> None:
+    good = sum(done.status == Status.SUCCEEDED for done in sample)
+    row.rate = f"{100 * good // len(sample)} %"
+    started = [done for done in sample if done.started_at]
+    waits = [done.started_at - done.published_at for done in started if done.started_at]
+    runs = [done.finished_at - done.started_at for done in started if done.started_at]
+    row.wait, row.run = _percentiles(waits), _percentiles(runs)
+
+
+def _percentiles(lengths: list[timedelta]) -> tuple[str, str]:
+    """Return the median and the 95th percentile, in words."""
+    if not lengths:
+        return "", ""
+    ordered = sorted(lengths)
+    return span(ordered[len(ordered) // 2]), span(ordered[(len(ordered) * 95) // 100])
+
+
+def _charts(using: str, names: Sequence[str]) -> list[Chart]:
+    now = timezone.now()
+    first_id = first_event_since(now - DAY, using)
+    published = statistics.published_by_minute(using, first_id=first_id)
+    finished = statistics.finished_by_minute(using, names, since=now - DAY)
+    minute = int(now.timestamp()) // 60
+    return [
+        _chart(_("Per minute, the last hour"), (published, finished), minute - HOUR + 1, HOUR, 1),
+        _chart(
+            _("Per 15 minutes, the last day"),
+            (published, finished),
+            minute - 24 * HOUR + 1,
+            24 * HOUR // STEP,
+            STEP,
+        ),
+    ]
+
+
+def _chart(
+    title: str, series: tuple[dict[int, int], dict[int, int]], first: int, points: int, step: int
+) -> Chart:
+    first_values, second_values = (
+        [sum(by.get(first + n * step + m, 0) for m in range(step)) for n in range(points)]
+        for by in series
+    )
+    # Where both ran into their limits, the line begins later than the chart.
+    cut = any(sum(by.values()) >= MOST for by in series)
+    text = _("The latest %(count)d only.") % {"count": MOST} if cut else ""
+    return chart(title, first_values, second_values, begins=text)
+
+
+def _bounded(count: int) -> str:
+    if count >= MOST:
+        return _("%(count)d or more") % {"count": MOST}
+    return str(count) if count else ""

@@ -1,0 +1,170 @@
+"""Sending an event again to chosen subscriptions, and publishing an edited copy of it."""
+
+import json
+from typing import Any
+
+from django import forms
+from django.contrib import messages
+from django.db import router
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from .. import conf, signals
+from ..events import current_event
+from ..exceptions import EdaError
+from ..models import Delivery, OutboxEvent
+from ..models.locking import writing
+from ..models.operating import Resent
+from ..outbox import publish
+from ..payloads import unmasked
+from ..registry import registry
+from .acting import MAX_REASON, log
+from .display import LABELS
+from .masking import as_json
+
+# The header of an edited copy that names the event it was made of.
+COPY_OF = "eda_django_copy_of"
+
+
+class ResendForm(forms.Form):
+    """To whom, and why."""
+
+    subscribers = forms.MultipleChoiceField(
+        label=gettext_lazy("Subscriptions"), widget=forms.CheckboxSelectMultiple
+    )
+    reason = forms.CharField(label=gettext_lazy("Reason"), max_length=MAX_REASON, required=False)
+
+    def __init__(self, event: OutboxEvent, data: Any = None) -> None:
+        super().__init__(data)
+        states = dict(event.deliveries.values_list("subscriber", "status"))
+        never = _("never got it")
+        field: Any = self.fields["subscribers"]
+        field.choices = [
+            (s.name, f"{s.name} ({LABELS.get(states.get(s.name, ''), never)})")
+            for s in registry.matching(event.type)
+        ]
+
+
+class EditForm(forms.Form):
+    """The payload as JSON, and why."""
+
+    payload = forms.CharField(
+        label=gettext_lazy("Payload"),
+        widget=forms.Textarea(attrs={"rows": 20, "cols": 80, "spellcheck": "false"}),
+        help_text=gettext_lazy("A masked value that is left as it is keeps its real value."),
+    )
+    reason = forms.CharField(label=gettext_lazy("Reason"), max_length=MAX_REASON)
+
+    def clean_payload(self) -> Any:
+        try:
+            tree = json.loads(self.cleaned_data["payload"])
+        except ValueError as error:
+            raise forms.ValidationError(_("This is not JSON: %s") % error) from error
+        if not isinstance(tree, dict):
+            raise forms.ValidationError(_("A payload is a JSON object, in braces."))
+        return tree
+
+
+def resend_view(console: Any, request: HttpRequest, pk: int) -> HttpResponse:
+    """Ask to whom; send to them."""
+    console.require(request, "resend_outboxevent")
+    event = _event(pk)
+    form = ResendForm(event, request.POST if request.method == "POST" else None)
+    if request.method == "POST" and form.is_valid():
+        chosen = form.cleaned_data["subscribers"]
+        resent = _resend(request, event, chosen, form.cleaned_data["reason"])
+        if resent is None:
+            messages.error(request, _("The event is gone, or was not fanned out yet."))
+        else:
+            _tell(request, resent)
+        return HttpResponseRedirect(_page_of(event))
+    page: HttpResponse = console.show(
+        request, "resend.html", _("Resend"), event=event, original=event, form=form
+    )
+    return page
+
+
+def edit_view(console: Any, request: HttpRequest, pk: int) -> HttpResponse:
+    """Ask for a new payload; publish it as a new event."""
+    console.require(request, "edit_outboxevent")
+    if not conf.get("EDIT_AND_RESEND"):
+        raise Http404
+    event = _event(pk)
+    initial = {"payload": as_json(event.data)}
+    form = EditForm(request.POST if request.method == "POST" else None, initial=initial)
+    if request.method == "POST" and form.is_valid():
+        try:
+            copy = _publish_copy(request, event, form.cleaned_data)
+        except (EdaError, ValueError) as error:
+            form.add_error("payload", str(error))
+        else:
+            text = _("Published as a new event, %(id)s, from this one.") % {"id": copy.event_id}
+            messages.success(request, text)
+            return HttpResponseRedirect(_page_of(copy))
+    page: HttpResponse = console.show(
+        request, "edit.html", _("Edit and resend"), event=event, original=event, form=form
+    )
+    return page
+
+
+def _resend(
+    request: HttpRequest, event: OutboxEvent, chosen: list[str], reason: str
+) -> Resent | None:
+    using = router.db_for_write(Delivery)
+    queues = {
+        s.name: s.queue or conf.get("QUEUE")
+        for s in registry.matching(event.type)
+        if s.name in chosen
+    }
+    with writing(using):
+        if not OutboxEvent.objects.using(using).take_to_resend(event.pk):
+            return None
+        resent: Resent = Delivery.objects.using(using).resend(event.pk, queues)
+        to = ", ".join((*resent.again, *resent.new))
+        log(request, [event] if to else [], f"Resent to {to}{reason and f': {reason}'}")
+    signals.deliveries_released.send_robust(sender=None, using=using)
+    return resent
+
+
+def _publish_copy(request: HttpRequest, event: OutboxEvent, wanted: dict[str, Any]) -> OutboxEvent:
+    payload = unmasked(wanted["payload"], event.data)
+    headers = {**event.headers, COPY_OF: str(event.event_id)}
+    using = router.db_for_write(OutboxEvent)
+    # The original is the cause: the copy stands below it in the tree.
+    token = current_event.set(event.envelope(None))
+    try:
+        with writing(using):
+            made = publish(event.type, payload, key=event.key or None, headers=headers, using=using)
+            copy: OutboxEvent = OutboxEvent.objects.using(using).get(event_id=made.id)
+            text = f"Published by hand as an edited copy of {event.event_id}: {wanted['reason']}"
+            log(request, [copy], text)
+            log(request, [event], f"Edited and resent as {copy.event_id}: {wanted['reason']}")
+    finally:
+        current_event.reset(token)
+    return copy
+
+
+def _tell(request: HttpRequest, resent: Resent) -> None:
+    count = len(resent.again) + len(resent.new)
+    text = ngettext(
+        "The event goes to %(count)d subscription again.",
+        "The event goes to %(count)d subscriptions again.",
+        count,
+    ) % {"count": count}
+    if resent.under_way:
+        rest = _("Left alone, because it is under way: %(names)s.")
+        text = f"{text} {rest % {'names': ', '.join(resent.under_way)}}"
+    messages.add_message(request, messages.SUCCESS if count else messages.WARNING, text)
+
+
+def _event(pk: int) -> Any:
+    event = OutboxEvent.objects.filter(pk=pk).first()
+    if event is None:
+        raise Http404
+    return event
+
+
+def _page_of(event: OutboxEvent) -> str:
+    return reverse("admin:eda_django_outboxevent_change", args=[event.pk])

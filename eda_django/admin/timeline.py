@@ -1,0 +1,67 @@
+"""What happened to an event, in its order."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+from ..models import Delivery, OutboxEvent, Status
+from .display import span
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One line: when, what, and in which tone (see display.TONES)."""
+
+    at: datetime
+    text: str
+    detail: str = ""
+    tone: str = "quiet"
+
+
+def timeline(
+    event: OutboxEvent, deliveries: Sequence[Delivery], attempts: Iterable[Any]
+) -> list[Entry]:
+    """Return every step that the tables tell of, from the publishing to the last delivery."""
+    entries = [Entry(at=event.time, text=_("Published by %(source)s") % {"source": event.source})]
+    if event.relayed_at:
+        text = _("Fanned out to %(count)d subscriptions") % {"count": len(deliveries)}
+        entries.append(Entry(at=event.relayed_at, text=text))
+    elif event.available_at:
+        text = _("Set aside until then")
+        entries.append(Entry(at=event.available_at, text=text, detail=event.error, tone="odd"))
+    names = {delivery.pk: delivery.subscriber for delivery in deliveries}
+    for attempt in attempts:
+        about = {"number": attempt.number, "name": names.get(attempt.delivery_id, "")}
+        text = _("%(name)s: attempt %(number)d failed") % about
+        entries.append(
+            Entry(at=attempt.finished_at, text=text, detail=attempt.error_class, tone="odd")
+        )
+    for delivery in deliveries:
+        entries += _steps(delivery)
+    return sorted(entries, key=lambda entry: entry.at)
+
+
+def _steps(delivery: Delivery) -> Iterable[Entry]:
+    name = {"name": delivery.subscriber}
+    if delivery.status == Status.RUNNING and delivery.started_at:
+        text = _("%(name)s: running since then") % name
+        yield Entry(at=delivery.started_at, text=text, tone="busy")
+    if delivery.status == Status.PENDING and delivery.due_at:
+        yield Entry(at=delivery.due_at, text=_("%(name)s: due then") % name, tone="busy")
+    if not delivery.finished_at:
+        return
+    if delivery.status == Status.SUCCEEDED:
+        took = ""
+        if delivery.started_at:
+            took = _("in %(time)s") % {"time": span(delivery.finished_at - delivery.started_at)}
+        text = _("%(name)s: succeeded") % name
+        yield Entry(at=delivery.finished_at, text=text, detail=took, tone="good")
+    elif delivery.status == Status.DEAD:
+        text = _("%(name)s: dead, out of attempts") % name
+        yield Entry(at=delivery.finished_at, text=text, detail=delivery.error_class, tone="bad")
+    elif delivery.status == Status.DISCARDED:
+        text = _("%(name)s: discarded") % name
+        yield Entry(at=delivery.finished_at, text=text, detail=delivery.error_class)

@@ -1,0 +1,60 @@
+"""What stands in the queues, and who works on them; for people to look at."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from redis.exceptions import RedisError
+from rq import Queue
+from rq.worker_registration import WORKERS_BY_QUEUE_KEY
+
+from .. import conf
+from ..registry import registry
+from .connections import connect, has_queue, server_of
+
+# Seconds that somebody who looks at a page may have to wait for a Redis that hangs.
+TIMEOUT = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueState:
+    """Jobs that wait in a queue, and workers that live and take from it."""
+
+    name: str
+    depth: int
+    workers: int
+
+
+def queue_states() -> list[QueueState] | None:
+    """Return the queues of the running code's subscriptions; None if their Redis is away.
+
+    Two round trips for each Redis server.
+    """
+    names = {conf.get("QUEUE"), *(s.queue for s in registry if s.queue)}
+    by_server: dict[str, list[str]] = defaultdict(list)
+    for name in sorted(filter(has_queue, names)):
+        by_server[server_of(name)].append(name)
+    try:
+        return sorted(
+            (state for part in by_server.values() for state in _states(part)), key=lambda s: s.name
+        )
+    except RedisError:
+        return None
+
+
+def _states(names: list[str]) -> Iterable[QueueState]:
+    connection = connect(names[0], TIMEOUT)
+    with connection.pipeline(transaction=False) as pipe:
+        for name in names:
+            pipe.llen(Queue(name, connection=connection).key)
+            pipe.smembers(WORKERS_BY_QUEUE_KEY % name)
+        answers = pipe.execute()
+    depths, registered = answers[::2], answers[1::2]
+    keys = sorted({key for found in registered for key in found})
+    with connection.pipeline(transaction=False) as pipe:
+        for key in keys:
+            # A worker that died stays registered; the key that it renewed is gone.
+            pipe.exists(key)
+        alive = {key for key, is_there in zip(keys, pipe.execute(), strict=True) if is_there}
+    for name, depth, found in zip(names, depths, registered, strict=True):
+        yield QueueState(name=name, depth=depth, workers=len(alive & set(found)))

@@ -1,0 +1,112 @@
+"""The operators' verbs: what a person may do to deliveries, guarded by state like all others.
+
+All of them lock what they change and pass over what somebody else has locked, so that nobody
+waits for a subscriber that runs. Each must be called inside a transaction.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from django.db import models
+from django.db.models import Q
+
+from ..failures import storable
+from . import outcomes
+from .clock import DatabaseNow, after
+from .locking import skip_locked
+from .outcomes import MAX_REASON
+from .status import FINISHED, Status
+
+BY_OPERATOR = "eda_django.DiscardedByOperator"
+# What waits for its next attempt after one that failed, or has had its last.
+FAILING = Q(status=Status.DEAD) | Q(status=Status.PENDING, attempts__gt=0)
+# Not what runs: its worker would find its work undone. A queued one finds its claim gone.
+DISCARDABLE = (Status.PENDING, Status.QUEUED, Status.DEAD)
+
+T = TypeVar("T", bound=models.Model)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resent:
+    """What became of a wish to send an event again, by subscriber."""
+
+    again: tuple[str, ...] = ()
+    new: tuple[str, ...] = ()
+    under_way: tuple[str, ...] = ()
+
+
+class OperatorVerbs(models.QuerySet[T]):
+    """Mixed into the QuerySet of deliveries."""
+
+    def failing(self) -> Any:
+        """Deliveries that are dead, or wait for another attempt after one that failed."""
+        return self.filter(FAILING)
+
+    def retry(self) -> list[int]:
+        """Give dead deliveries all their attempts again, due at once; return which."""
+        fresh = outcomes.pending(0) | {"attempts": 0, "finished_at": None}
+        return self._set(self._locked(self, [Status.DEAD]), fresh)
+
+    def retry_now(self) -> list[int]:
+        """End the wait of deliveries that wait for their time; return which."""
+        ids = self._locked(self.filter(due_at__gt=DatabaseNow()), [Status.PENDING])
+        return self._set(ids, {"due_at": DatabaseNow()})
+
+    def discard(self, reason: str) -> list[int]:
+        """Drop deliveries that do not run, for a reason; return which."""
+        dropped = {
+            "status": Status.DISCARDED,
+            "finished_at": DatabaseNow(),
+            "due_at": None,
+            "lease_until": None,
+            "error_class": BY_OPERATOR,
+            "error_text": storable(reason, MAX_REASON),
+        }
+        return self._set(self._locked(self, DISCARDABLE), dropped)
+
+    def resend(self, event_id: int, queues: Mapping[str, str]) -> Resent:
+        """Send an event, whose row the caller has locked, to these subscribers once more.
+
+        `queues` has the queue of each subscriber. What is finished or dead begins anew, what
+        never was is made, what is under way is left alone.
+        """
+        mine = self.filter(event_id=event_id, subscriber__in=list(queues))
+        names = dict(mine.values_list("pk", "subscriber"))
+        ready = self._locked(mine, (*FINISHED, Status.DEAD))
+        begun = outcomes.pending(0) | {"attempts": 0, "finished_at": None, "started_at": None}
+        self.filter(pk__in=ready).update(**begun)
+        missing = [name for name in queues if name not in names.values()]
+        self._create_pending(event_id, {name: queues[name] for name in missing})
+        return Resent(
+            again=tuple(names[pk] for pk in ready),
+            new=tuple(missing),
+            under_way=tuple(name for pk, name in names.items() if pk not in ready),
+        )
+
+    def _create_pending(self, event_id: int, queues: Mapping[str, str]) -> None:
+        rows = [
+            self.model(
+                event_id=event_id,
+                subscriber=name,
+                queue=queue,
+                status=Status.PENDING,
+                due_at=after(0),
+            )
+            for name, queue in queues.items()
+        ]
+        self.bulk_create(rows)
+
+    def _set(self, ids: list[int], values: dict[str, Any]) -> list[int]:
+        self.model._default_manager.using(self.db).filter(pk__in=ids).update(**values)
+        return ids
+
+    def _locked(self, rows: Any, statuses: Collection[Status]) -> list[int]:
+        """Lock those in these states; return their ids.
+
+        InnoDB would lock, and wait for, whatever an UPDATE looks at.
+        """
+        found: Iterable[Any] = skip_locked(
+            rows.filter(status__in=statuses).order_by("pk").only("pk"), self.model
+        )
+        return [row.pk for row in found]

@@ -1,0 +1,150 @@
+"""Bulk operations: what an operator wants of every delivery that a filter matches."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from .clock import DatabaseNow
+from .delivery import Delivery
+from .indexes import HotIndex
+from .locking import skip_locked
+from .selection import Selection
+
+# Numbers of deliveries that one step walks past, whether they match or not.
+STRIDE = 20_000
+
+
+class Verb(models.TextChoices):
+    RETRY = "retry", _("Retry")
+    RETRY_NOW = "retry_now", _("Retry now")
+    DISCARD = "discard", _("Discard")
+
+
+class OperationStatus(models.TextChoices):
+    # A relay does a batch of it at each turn.
+    RUNNING = "running", _("Running")
+    DONE = "done", _("Done")
+    CANCELLED = "cancelled", _("Cancelled")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """What one batch did. `is_last`: nothing is left to do."""
+
+    seen: int
+    changed: int
+    is_last: bool
+
+
+class OperationQuerySet(models.QuerySet["BulkOperation"]):
+    """What operators and relays do with bulk operations."""
+
+    def running(self) -> "OperationQuerySet":
+        return self.filter(status=OperationStatus.RUNNING)
+
+    def begin(self, verb: str, selection: Selection, *, operator: str, reason: str) -> Any:
+        """Start an operation on what matches, and exists, now."""
+        rows = Delivery.objects.using(self.db)
+        ends = rows.aggregate(first=models.Min("pk"), last=models.Max("pk"))
+        first, last = ends["first"] or 1, ends["last"] or 0
+        return self.create(
+            verb=verb,
+            selection=selection.as_json(),
+            operator=operator,
+            reason=reason,
+            first_id=first,
+            next_id=first,
+            last_id=last,
+            created_at=DatabaseNow(),
+        )
+
+    def cancel(self, pk: int) -> bool:
+        """Stop before the next batch; what was done stays done. False if it had ended already."""
+        ended = {"status": OperationStatus.CANCELLED, "finished_at": DatabaseNow()}
+        return bool(self.running().filter(pk=pk).update(**ended))
+
+    def step(self, limit: int) -> Step | None:
+        """Do the next batch of the oldest one, of at most `limit` deliveries; None if none runs.
+
+        Inside a transaction. One that another relay has in hand is left to it, and to newer code
+        one whose selection this code can't read: read in part it would select too much.
+        """
+        rows = skip_locked(self.running().order_by("pk"), self.model)
+        readable = (row for row in rows if Selection.can_read(row.selection))
+        operation = next(readable, None)
+        return operation.advance(limit) if operation else None
+
+
+class BulkOperation(models.Model):
+    """A verb, the deliveries that it is for, and how far it has come."""
+
+    id = models.BigAutoField(primary_key=True)
+    verb = models.CharField(_("action"), max_length=20, choices=Verb)
+    selection = models.JSONField(_("filter"))
+    operator = models.CharField(_("operator"), max_length=255)
+    reason = models.TextField(_("reason"), blank=True, default="")
+    status = models.CharField(
+        _("status"), max_length=10, choices=OperationStatus, default=OperationStatus.RUNNING
+    )
+    first_id = models.BigIntegerField()
+    next_id = models.BigIntegerField()
+    last_id = models.BigIntegerField()
+    changed = models.PositiveBigIntegerField(_("changed"), default=0)
+    # Matched the filter, and was not in a state that the verb is for, or was in other hands.
+    passed_over = models.PositiveBigIntegerField(_("passed over"), default=0)
+    created_at = models.DateTimeField(_("started at"))
+    finished_at = models.DateTimeField(_("finished at"), null=True, blank=True)
+
+    objects: ClassVar[Any] = OperationQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("bulk operation")
+        verbose_name_plural = _("bulk operations")
+        default_permissions = ()
+        indexes = [
+            # Every look of every relay asks whether there is one.
+            HotIndex(
+                name="eda_operation_running",
+                fields=["id"],
+                where=models.Q(status=OperationStatus.RUNNING),
+                plain_fields=("status",),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_verb_display()} {self.pk}"
+
+    @property
+    def percent(self) -> int:
+        """How much of the table was walked past, from 0 to 100."""
+        if self.status == OperationStatus.DONE:
+            return 100
+        whole = self.last_id - self.first_id + 1
+        return min(99, 100 * (self.next_id - self.first_id) // whole) if whole > 0 else 0
+
+    def advance(self, limit: int) -> Step:
+        """Do one batch, and record how far that went."""
+        rows = Delivery.objects.using(self._state.db)
+        upto = min(self.next_id + STRIDE - 1, self.last_id)
+        wanted = Selection.of(self.selection).among(rows).order_by("pk")
+        ids = list(
+            wanted.filter(pk__gte=self.next_id, pk__lte=upto).values_list("pk", flat=True)[:limit]
+        )
+        changed = len(act(rows.filter(pk__in=ids), self.verb, self.reason)) if ids else 0
+        self.next_id = (ids[-1] if len(ids) == limit else upto) + 1
+        self.changed += changed
+        self.passed_over += len(ids) - changed
+        is_last = self.next_id > self.last_id
+        if is_last:
+            self.status, self.finished_at = OperationStatus.DONE, DatabaseNow()
+        self.save()
+        return Step(seen=len(ids), changed=changed, is_last=is_last)
+
+
+def act(deliveries: Any, verb: str, reason: str) -> list[int]:
+    """Do to deliveries what the verb says; return to which it was done; in a transaction."""
+    if verb == Verb.DISCARD:
+        return deliveries.discard(reason)  # type: ignore[no-any-return]
+    return deliveries.retry() if verb == Verb.RETRY else deliveries.retry_now()  # type: ignore[no-any-return]

@@ -1,0 +1,87 @@
+"""Which deliveries are meant: the filter of a list, and of a bulk operation, in one form."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Q
+
+from .outbox import OutboxEvent
+from .status import CLAIMED, Status
+
+RETRYING = "retrying"
+# States that a partial index has, so that finding them costs what they are, not what is stored.
+IN_AN_INDEX = frozenset({Status.PENDING, Status.QUEUED, Status.RUNNING, Status.DEAD, RETRYING})
+# The most events of one key whose deliveries are looked for.
+SAME_KEY = 1_000
+MAX_DIGITS = 18
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """Deliveries by state, subscriber, queue, cause, the age of their event, and a search.
+
+    `until_event` is the number that the event must be below; 0 for any.
+    """
+
+    status: str = ""
+    subscriber: str = ""
+    queue: str = ""
+    fingerprint: str = ""
+    until_event: int = 0
+    search: str = ""
+
+    @classmethod
+    def of(cls, stored: Mapping[str, Any]) -> "Selection":
+        """Return the selection that was stored with as_json()."""
+        return cls(**{field.name: stored[field.name] for field in fields(cls)})
+
+    @classmethod
+    def can_read(cls, stored: Mapping[str, Any]) -> bool:
+        return set(stored) == {field.name for field in fields(cls)}
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @property
+    def is_narrow(self) -> bool:
+        """Whether an index finds these rows, however many others there are."""
+        return self.status in IN_AN_INDEX or bool(self.search) or bool(self.fingerprint)
+
+    def among(self, rows: Any) -> Any:
+        """Return those of the deliveries that are meant."""
+        if self.status == RETRYING:
+            rows = rows.filter(status=Status.PENDING, attempts__gt=0)
+        elif self.status:
+            rows = rows.filter(status=self.status)
+        if self.status in CLAIMED:
+            # Every claim has one; the index over them is looked for by it.
+            rows = rows.filter(lease_until__isnull=False)
+        for name in ("subscriber", "queue", "fingerprint"):
+            if value := getattr(self, name):
+                rows = rows.filter(**{name: value})
+        if self.fingerprint:
+            rows = rows.failing()
+        if self.until_event:
+            rows = rows.filter(event_id__lt=self.until_event)
+        return rows.filter(self._found(rows.db)) if self.search else rows
+
+    def _found(self, using: str) -> Q:
+        """An event's id, a key, or a delivery's number, exactly."""
+        events: Any = OutboxEvent.objects.using(using)
+        if event_id := as_uuid(self.search):
+            ids = events.filter(event_id=event_id).values_list("pk", flat=True)
+            return Q(event_id__in=list(ids))
+        ids = events.filter(key=self.search).exclude(key="").order_by("-pk")
+        found = Q(event_id__in=list(ids.values_list("pk", flat=True)[:SAME_KEY]))
+        if self.search.isdecimal() and len(self.search) <= MAX_DIGITS:
+            found |= Q(pk=int(self.search))
+        return found
+
+
+def as_uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None

@@ -1,0 +1,90 @@
+"""Pages of big tables, newest first, by key: no offset, no count, and no scan without an end."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import connections
+from django.db.models import F, Max
+
+# Rows that one page looks through for those that a filter matches.
+WINDOW = 100_000
+# An event's time may be this much later than its number says: clocks and transactions differ.
+SLACK = timedelta(hours=1)
+
+# Halves the range of numbers until one is left, each step by one look into the primary key.
+_FIRST_SINCE = """
+WITH RECURSIVE search (low, high) AS (
+  SELECT (SELECT MIN(id) FROM eda_django_outboxevent),
+         (SELECT MAX(id) + 1 FROM eda_django_outboxevent)
+  UNION ALL
+  SELECT CASE WHEN ({middle}) < %s THEN (low + high) {div} 2 + 1 ELSE low END,
+         CASE WHEN ({middle}) < %s THEN high ELSE (low + high) {div} 2 END
+    FROM search WHERE low < high
+)
+SELECT MAX(low) FROM search WHERE low >= high
+"""
+_MIDDLE = """SELECT time FROM eda_django_outboxevent
+              WHERE id >= (low + high) {div} 2 ORDER BY id LIMIT 1"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """Rows, newest first. `older`: the number to go on below, None at the end.
+
+    `is_cut`: there may be more in this part of the table than what was looked through.
+    """
+
+    rows: Sequence[Any]
+    older: int | None
+    is_cut: bool = False
+
+
+def page(
+    rows: Any, *, before: int | None, size: int, is_narrow: bool = False, lowest: int = 0
+) -> Page:
+    """Return the next `size` rows below the number `before`.
+
+    Of rows that no index leads to, only a window of the table is looked through. `is_narrow`
+    says that one does, and that the order must not tempt the planner to walk the whole table.
+    Nothing that matches has a number below `lowest`.
+    """
+    if before is not None:
+        rows = rows.filter(pk__lt=before)
+    if is_narrow:
+        # Their numbers first: what is sorted should be narrow, and come from the index alone.
+        newest = rows.order_by((F("pk") + 0).desc()).values_list("pk", flat=True)
+        ids = list(newest[: size + 1])
+        found = list(rows.filter(pk__in=ids[:size]).order_by("-pk"))
+        return Page(rows=found, older=ids[size - 1] if len(ids) > size else None)
+    everything = rows.model._default_manager.using(rows.db)
+    if before is None:
+        newest = everything.aggregate(newest=Max("pk"))["newest"]
+        if newest is None:
+            return Page(rows=(), older=None)
+        before = newest + 1
+    floor = max(before - WINDOW, lowest)
+    found = list(rows.filter(pk__gte=floor).order_by("-pk")[: size + 1])
+    if len(found) > size:
+        return Page(rows=found[:size], older=found[size - 1].pk)
+    next_below = everything.filter(pk__lt=floor, pk__gte=lowest).aggregate(newest=Max("pk"))[
+        "newest"
+    ]
+    older = None if next_below is None else next_below + 1
+    return Page(rows=found, older=older, is_cut=older is not None)
+
+
+def first_event_since(moment: datetime, using: str) -> int:
+    """Return the number of about the first event of this time; 1 past the last if none is.
+
+    Numbers and times have almost the same order. Needs no index over times.
+    """
+    connection = connections[using]
+    div = "DIV" if connection.vendor == "mysql" else "/"
+    sql = _FIRST_SINCE.format(middle=_MIDDLE.format(div=div), div=div)
+    value = connection.ops.adapt_datetimefield_value(moment)
+    with connection.cursor() as cursor:
+        cursor.execute(sql, [value, value])
+        (found,) = cursor.fetchone()
+    return int(found or 1)

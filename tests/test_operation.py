@@ -1,0 +1,150 @@
+"""Bulk operations: in bounded batches, by a relay, with progress, until they end or are stopped."""
+
+from typing import Any
+
+import pytest
+
+from eda_django.models import BulkOperation, Delivery, look, operation
+from eda_django.models.clock import after
+from eda_django.models.locking import writing
+from eda_django.models.operation import OperationStatus, Verb
+from eda_django.models.selection import Selection
+from eda_django.relay import Relay
+from tests.relaying import Recorder, in_threads, on_happened, relayed, row_locks, statuses
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def die(count: int) -> list[int]:
+    """Make dead deliveries, and return their numbers."""
+    on_happened(lambda event: None)
+    ids = relayed(count).ids
+    Delivery.objects.update(status="dead", attempts=3, lease_until=None, finished_at=after(0))
+    return ids
+
+
+def begin(verb: Verb = Verb.RETRY, *, reason: str = "", **selected: Any) -> Any:
+    selection = Selection(**{"status": "dead", **selected})
+    return BulkOperation.objects.begin(verb, selection, operator="ada", reason=reason)
+
+
+def relay(**options: Any) -> Relay:
+    return Relay(transport=Recorder(), **options)
+
+
+def test_an_operation_is_done_by_a_relay_in_batches() -> None:
+    die(7)
+    begin()
+    one = relay(batch_size=3)
+    seen = []
+    while look("default").must_operate:
+        one.operate()
+        row = BulkOperation.objects.get()
+        seen.append((row.changed, row.status, row.percent))
+    assert [changed for changed, _, _ in seen] == [3, 6, 7]
+    assert [percent for _, _, percent in seen] == [42, 85, 100]
+    assert seen[-1][1] == OperationStatus.DONE
+    assert statuses() == ["pending"] * 7
+
+
+def test_a_relay_that_looks_finds_it() -> None:
+    ids = die(2)
+    begin(Verb.DISCARD, reason="obsolete")
+    relay().drain()
+    rows = Delivery.objects.filter(pk__in=ids)
+    assert {(row.status, row.error_text) for row in rows} == {("discarded", "obsolete")}
+
+
+def test_it_touches_what_the_selection_means_and_nothing_else() -> None:
+    ids = die(4)
+    Delivery.objects.filter(pk=ids[0]).update(subscriber="t.other")
+    Delivery.objects.filter(pk=ids[1]).update(status="succeeded")
+    begin(subscriber="t.sub")
+    relay().drain()
+    assert sorted(statuses()) == ["dead", "queued", "queued", "succeeded"]
+
+
+def test_what_comes_later_is_not_part_of_it() -> None:
+    die(2)
+    begin()
+    relayed()
+    Delivery.objects.filter(status="queued").update(status="dead", lease_until=None)
+    one = relay()
+    while look("default").must_operate:
+        one.operate()
+    assert sorted(statuses()) == ["dead", "pending", "pending"]
+
+
+def test_a_step_walks_past_a_stride_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A filter that matches little must not keep the relay from its work."""
+    monkeypatch.setattr(operation, "STRIDE", 10)
+    ids = die(25)
+    Delivery.objects.filter(pk__lt=ids[-1]).update(status="succeeded")
+    begin()
+    steps = 0
+    one = relay()
+    while look("default").must_operate:
+        one.operate()
+        steps += 1
+    assert steps == 3
+    assert statuses()[-1] == "pending"
+
+
+def test_a_cancelled_one_stops_and_what_was_done_stays_done() -> None:
+    die(4)
+    row = begin()
+    one = relay(batch_size=2)
+    one.operate()
+    assert BulkOperation.objects.cancel(row.pk)
+    assert not BulkOperation.objects.cancel(row.pk)
+    assert one.operate() == 0
+    assert sorted(statuses()) == ["dead", "dead", "pending", "pending"]
+    assert not look("default").must_operate
+
+
+def test_nothing_to_do_is_done_at_once() -> None:
+    begin()
+    relay().operate()
+    row = BulkOperation.objects.get()
+    assert (row.status, row.changed, row.percent) == (OperationStatus.DONE, 0, 100)
+
+
+def test_what_was_passed_over_is_counted() -> None:
+    die(3)
+    begin(Verb.RETRY_NOW)
+    relay().operate()
+    row = BulkOperation.objects.get()
+    assert (row.changed, row.passed_over) == (0, 3)
+
+
+def test_a_selection_of_newer_code_is_left_to_newer_code() -> None:
+    """G10: without the part that it can't read it would select too much."""
+    die(2)
+    row = begin()
+    BulkOperation.objects.update(selection={**row.selection, "colour": "red"})
+    assert relay().operate() == 0
+    assert statuses() == ["dead", "dead"]
+    assert BulkOperation.objects.get().status == OperationStatus.RUNNING
+
+
+@row_locks
+def test_two_relays_do_not_do_the_same_batch() -> None:
+    """G12."""
+    die(4)
+    begin()
+
+    def locked() -> list[int]:
+        with writing("default"):
+            step = BulkOperation.objects.step(2)
+            return in_threads(lambda: relay().operate()) if step else []
+
+    assert locked() == [0]
+    assert BulkOperation.objects.get().changed == 2
+
+
+def test_an_event_that_is_too_young_is_not_selected() -> None:
+    die(3)
+    newest = Delivery.objects.order_by("-pk")[0]
+    begin(until_event=newest.event_id)
+    relay().operate()
+    assert statuses() == ["pending", "pending", "dead"]

@@ -1,0 +1,122 @@
+"""Every text of the console goes through gettext: a complete German translation shows it."""
+
+import ast
+import gettext
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.test import override_settings
+from django.utils.translation.template import templatize
+
+from tests.console import ACTIONS, VIEW, dead, operator, retrying, url
+
+PACKAGE = Path(__file__).parent.parent / "eda_django"
+CATALOGUE = PACKAGE / "locale/de/LC_MESSAGES"
+ONE, MANY = {"_", "gettext", "gettext_lazy"}, {"ngettext"}
+
+
+def calls(code: str) -> Iterator[str]:
+    """Yield the texts that Python code hands to gettext."""
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            wanted = 1 if node.func.id in ONE else 2 if node.func.id in MANY else 0
+            for argument in node.args[:wanted]:
+                assert isinstance(argument, ast.Constant), ast.unparse(node)
+                yield str(argument.value)
+
+
+def in_templates(text: str) -> Iterator[str]:
+    # templatize() makes calls of the template's tags, among X for everything else.
+    found = re.findall(r"\b(?:gettext|ngettext)\((.*?)\)(?=\s|X|$|;)", templatize(text), re.DOTALL)
+    for arguments in found:
+        for literal in re.findall(r"u?'(?:[^'\\]|\\.)*'|u?\"(?:[^\"\\]|\\.)*\"", arguments):
+            yield str(ast.literal_eval(literal))
+
+
+def in_code() -> set[str]:
+    texts: set[str] = set()
+    for path in PACKAGE.rglob("*.py"):
+        texts.update(calls(path.read_text(encoding="utf-8")))
+    for path in PACKAGE.rglob("*.html"):
+        texts.update(in_templates(path.read_text(encoding="utf-8")))
+    return {" ".join(text.split()) for text in texts}
+
+
+def entries() -> dict[tuple[str, str], list[str]]:
+    """Read the catalogue's source: text and plural, with their translations."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for block in (CATALOGUE / "django.po").read_text(encoding="utf-8").split("\n\n"):
+        words: dict[str, str] = {}
+        for name, rest in re.findall(r'^(msg\w+(?:\[\d\])?) ((?:".*"\n?)+)', block, re.MULTILINE):
+            words[name] = "".join(ast.literal_eval(line) for line in rest.splitlines())
+        translations = [text for name, text in words.items() if name.startswith("msgstr")]
+        found[words["msgid"], words.get("msgid_plural", "")] = translations
+    found.pop(("", ""))
+    return found
+
+
+def test_every_text_is_translated_and_nothing_else_is() -> None:
+    known = {text for pair in entries() for text in pair if text}
+    assert len(known) > 200
+    assert in_code() == known
+    assert all(all(texts) for texts in entries().values())
+
+
+def test_translations_have_the_same_gaps_as_their_texts() -> None:
+    gap = re.compile(r"%(?:\(\w+\))?[sd]")
+    for (text, plural), translations in entries().items():
+        for translation in translations:
+            assert sorted(gap.findall(translation)) == sorted(gap.findall(plural or text)), text
+
+
+def test_the_compiled_catalogue_is_that_of_the_source() -> None:
+    with (CATALOGUE / "django.mo").open("rb") as file:
+        compiled: Any = gettext.GNUTranslations(file)
+    written: dict[Any, str] = {}
+    for (text, plural), translations in entries().items():
+        if plural:
+            written |= {(text, n): one for n, one in enumerate(translations)}
+        else:
+            written[text] = translations[0]
+    assert {key: one for key, one in compiled._catalog.items() if key != ""} == written
+
+
+@pytest.mark.django_db
+@override_settings(LANGUAGE_CODE="de")
+def test_the_pages_are_german_where_german_is_asked_for() -> None:
+    row = dead()
+    retrying()
+    client = operator(*VIEW, *ACTIONS, "resend_outboxevent", "change_failurenote")
+    group = f"{url('failure_group')}?subscriber={row.subscriber}&fingerprint={row.fingerprint}"
+    pages = {
+        url("overview_changelist"): ["Kein Relay läuft", "Warteschlangen", "Letzter Erfolg"],
+        url("failure_changelist"): ["1 tot", "1 in Wiederholung"],
+        group: ["Erst eine wiederholen", "Notiz speichern"],
+        url("delivery_changelist"): ["Alles, worauf der Filter passt", "Abonnent", "Jetzt"],
+        url("delivery_change", row.pk): ["Fehlgeschlagene Versuche"],
+        url("outboxevent_changelist"): ["noch nicht weitergegeben", "Zeitraum"],
+        url("outboxevent_change", row.event_id): ["Zeitleiste", "Ursache"],
+        url("outboxevent_resend", row.event_id): ["Jeder gewählte Abonnent"],
+        url("catalogueentry_changelist"): ["Wer veröffentlicht was für wen"],
+    }
+    for page, words in pages.items():
+        content = client.get(page).content.decode()
+        assert [word for word in words if word not in content] == [], page
+    asked = {"verb": "retry", "ids": [row.pk]}
+    answer = client.post(url("delivery_act"), asked, follow=True)
+    assert "1 Zustellung wird wiederholt." in answer.content.decode()
+
+
+def test_no_english_text_of_a_template_stands_outside_gettext() -> None:
+    """What is left of a template without tags and translated parts has no words."""
+    for path in PACKAGE.rglob("*.html"):
+        source = path.read_text(encoding="utf-8")
+        source = re.sub(r"{#.*?#}|{% block bodyclass.*?{% endblock %}", "", source, flags=re.DOTALL)
+        source = re.sub(r"{% blocktranslate.*?endblocktranslate %}", "", source, flags=re.DOTALL)
+        # Tags of templates first: they stand inside attributes.
+        visible = re.sub(r"<[^>]*>", " ", re.sub(r"{[%{].*?[%}]}", "", source, flags=re.DOTALL))
+        words = re.findall(r"[A-Za-z]{2,}", re.sub(r"&\w+;", "", visible))
+        assert words == [], path.name
