@@ -104,9 +104,10 @@ class Lifecycle(RuleBasedStateMachine):
         Delivery.objects.all().delete()
         OutboxEvent.objects.all().delete()
         rows = [Delivery(event=event(), subscriber="t.sub", queue="q") for _ in range(ROWS)]
-        Delivery.objects.create_queued(rows, size=1, lease=LEASE)
-        self.ids = [row.pk for row in rows]
-        self.rows = [Row(token=row.token) for row in rows]
+        chunks = Delivery.objects.create_queued(rows, size=1, lease=LEASE)
+        made = sorted((pk, chunk.token) for chunk in chunks for pk in chunk.delivery_ids)
+        self.ids = [pk for pk, _ in made]
+        self.rows = [Row(token=token) for _, token in made]
         assert len(set(self.claims())) == ROWS
         return self.claims()[0]
 

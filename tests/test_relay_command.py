@@ -16,7 +16,7 @@ from eda_django.models import Delivery, RelayHeartbeat, Status
 from eda_django.registry import registry
 from eda_django.relay import Relay
 from tests.integration.servers import closed_port, queue_at
-from tests.relaying import cut_connection, statuses
+from tests.relaying import statuses
 from tests.testapp.events import Noted
 from tests.testapp.models import Effect
 
@@ -108,7 +108,6 @@ class TestOnce:
         """G2."""
 
         def lose(relay: Relay) -> int:
-            cut_connection()
             raise OperationalError("the connection is closed")
 
         publish_notes(1)

@@ -156,8 +156,12 @@ def test_job_that_rq_ends_before_its_subscribers_are_through_is_made_good_for(
     assert children.publish("faults.met", *["sleep:0.6"] * events).ends() == 0
     assert children.relay("--once").ends() == 0
     queue = django_rq.get_queue("default")
-    for job_id in queue.job_ids:
+    for number, job_id in enumerate(queue.job_ids):
         job = Job.fetch(job_id, connection=queue.connection)
+        if number % 2:
+            # Without a limit of its own the subscriber is where RQ's alarm comes. With one, RQ's
+            # is put off until the subscriber has ended, and comes wherever the consumer is then.
+            job.kwargs = {**job.kwargs, "timeout": None}
         # RQ's shortest. The relay would have made it longer than what its subscribers may take.
         job.timeout = 1
         job.save()
@@ -173,6 +177,9 @@ def test_job_that_rq_ends_before_its_subscribers_are_through_is_made_good_for(
     assert outcome.effects() == outcome.expected_effects("faults.met", events)
     # Every attempt that did not succeed is counted, and recorded.
     assert outcome.attempts() == dict.fromkeys(outcome.failures(), 2)
+    kinds = {kind for _, kind in outcome.failures().values()}
+    assert "rq.timeouts.JobTimeoutException" in kinds
+    assert kinds <= {"rq.timeouts.JobTimeoutException", LOST}
 
 
 def lapsed_and_settled(events: int) -> bool:
