@@ -106,10 +106,7 @@ class Operator:
 
     def inspect(self, name: str) -> None:
         """Take a picture; complain of what is wider than the screen, and of what axe finds."""
-        self.shoot(name)
-        width = self.page.evaluate("document.documentElement.scrollWidth")
-        if width > self.width:
-            self.complaints.append(f"{name} is {width} wide on {self.width}")
+        self.measure(name)
         found = Axe().run(self.page).response["violations"]
         self.complaints += [
             f"{name}: {one['id']} {[node['html'] for node in one['nodes']][:3]}"
@@ -117,8 +114,17 @@ class Operator:
             if one["impact"] in GRAVE
         ]
 
+    def measure(self, name: str) -> None:
+        """Take a picture; complain of what is wider than the screen."""
+        self.shoot(name)
+        width = self.page.evaluate("document.documentElement.scrollWidth")
+        if width > self.width:
+            self.complaints.append(f"{name} is {width} wide on {self.width}")
+
     def _hear(self, message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning"):
+        # Django's admin names no icon, so that browsers ask for the site's.
+        is_icon = message.location["url"].endswith("/favicon.ico")
+        if message.type in ("error", "warning") and not is_icon:
             self.complaints.append(f"console: {message.text} {self.page.url}")
 
     def _check_host(self, request: Request) -> None:
