@@ -302,7 +302,7 @@ QUERIES = [
     ("outboxevent", {"p": "1"}),
     ("delivery", {}),
     ("delivery", {"q": "a"}),
-    ("delivery", {"q": "5"}),
+    ("delivery", {"q": "987654321"}),
     ("delivery", {"status": "dead", "subscriber": "testapp.behave"}),
     ("delivery", {"p": "1"}),
 ]

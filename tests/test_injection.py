@@ -23,6 +23,10 @@ KNOWN = {
     # Constants of the file, one for each database.
     ("models/insertion.py", "sql"),
     ("models/steps.py", "sql"),
+    ("models/search.py", "_TYPES"),
+    # Constants of the file, with the database's own words for a minute and a whole division.
+    ("models/statistics.py", "sql"),
+    ("models/windows.py", "sql"),
     # A constant, with the database's own name of its clock.
     ("models/outlook.py", "sql"),
     # Django's own statement, passed on as it came, with its parameters.
