@@ -44,20 +44,26 @@ class Recorder:
         self.lost: set[UUID] = set()
         self.asked: list[set[UUID]] = []
         self.slept: list[float] = []
-        self.was_in_transaction = False
+        # Of every call, whether the database was in a transaction: name and answer.
+        self.calls: list[tuple[str, bool]] = []
+
+    def _note(self, what: str, using: str = "default") -> None:
+        self.calls.append((what, connections[using].in_atomic_block))
 
     def check(self) -> None:
+        self._note("check")
         if self.is_down:
             raise TransportUnavailable("nothing answers")
 
     def push(self, chunks: Sequence[Chunk], *, using: str) -> dict[UUID, str]:
-        self.was_in_transaction |= connections[using].in_atomic_block
+        self._note("push", using)
         self.check()
         taken = [chunk for chunk in chunks if chunk.queue not in self.refused]
         self.chunks += taken
         return {c.token: self.refused[c.queue] for c in chunks if c not in taken}
 
     def alive(self, claims: Mapping[UUID, str]) -> set[UUID]:
+        self._note("alive")
         self.check()
         self.asked.append(set(claims))
         return {chunk.token for chunk in self.chunks} & set(claims) - self.lost

@@ -310,6 +310,16 @@ def test_architecture_page_has_every_module_and_no_other() -> None:
     assert {named(cells[0]) for cells in rows(text)} == in_code
 
 
+def test_architecture_page_draws_the_floors_of_the_contract() -> None:
+    contract = ConfigParser()
+    contract.read(ROOT / "setup.cfg")
+    floors = contract["importlinter:contract:floors"]["layers"].split("\n")[1:]
+    text = section(DOCS / "explanation/architecture.md", "The floors")
+    drawn = text.split("```")[1].strip().splitlines()
+    # A remark may stand beside a floor.
+    assert [re.split(" {2,}", line)[0] for line in drawn] == floors
+
+
 # Snippets
 
 

@@ -231,18 +231,20 @@ def test_event_whose_deliveries_the_database_refuses_stops_no_other(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_no_transaction_is_open_while_something_is_pushed() -> None:
-    """G8."""
+def test_no_transaction_is_open_while_the_transport_is_used() -> None:
+    """G8: new events, what was lost on the way and is due again, and the question for it."""
     on_happened(nothing)
     transport = Recorder()
     relay = Relay(transport=transport)
     happen(3)
     relay.drain()
-    make_due()
+    first = sorted(transport.ids)
+    transport.lost = {chunk.token for chunk in transport.chunks}
     lapse_leases()
     relay.drain()
-    assert transport.chunks
-    assert not transport.was_in_transaction
+    assert sorted(transport.ids) == sorted(first * 2)
+    assert {what for what, _ in transport.calls} == {"push", "alive", "check"}
+    assert not any(is_inside for _, is_inside in transport.calls)
 
 
 @pytest.mark.django_db(transaction=True)

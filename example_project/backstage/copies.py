@@ -5,9 +5,10 @@ from typing import Any
 from uuid import UUID
 
 import django_rq
+from django.db import DEFAULT_DB_ALIAS
 from rq.job import Job, JobStatus
 
-from eda_django.consumer import consume
+from eda_django.chunks import JOB
 from eda_django.models import Delivery, OutboxEvent
 from example_project.services import BY_NAME
 
@@ -57,11 +58,12 @@ def send(order_id: UUID, number: str) -> int:
     for row in deliveries_of(order_id):
         if row.token is None:
             continue
-        # The very call that the relay has pushed before, under another job id.
+        # What the relay has pushed before, but for the time limit, under another job id.
         django_rq.get_queue(row.queue, commit_mode="auto").enqueue(
-            consume,
+            JOB,
             [row.pk],
             token=row.token.hex,
+            using=DEFAULT_DB_ALIAS,
             job_id=_job_id(number, row),
             result_ttl=KEPT,
             description=f"a copy of delivery {row.pk}, on purpose",
