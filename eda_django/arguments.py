@@ -10,6 +10,8 @@ from .payloads import described, encode_headers, text_problem
 
 MISSING: Any = object()
 MAX_TEXT = 255
+# Characters of a text that is too long.
+SHOWN = 40
 
 
 def resolve(event: Any, payload: Any = MISSING) -> tuple[EventType, Any]:
@@ -73,9 +75,12 @@ def as_text(option: str, value: object) -> str:
         text = str(value)
     except ValueError:
         # Python refuses to write numbers of more than 4,300 digits.
-        text = "9" * (MAX_TEXT + 1)
+        problem = f"is a number of thousands of digits, and may have {MAX_TEXT}"
+        raise InvalidEvent(f"{option} {problem}.") from None
     if len(text) > MAX_TEXT:
-        raise InvalidEvent(f"{option} may have {MAX_TEXT} characters, this one has more.")
+        raise InvalidEvent(
+            f"{option}={text[:SHOWN]!r}… has {len(text)} characters, and may have {MAX_TEXT}."
+        )
     if problem := text_problem(text):
         raise InvalidEvent(f"{option}={text!r} {problem}.")
     return text

@@ -53,7 +53,10 @@ def check_event_types(**_: Any) -> list[CheckMessage]:
             if declared.payload:
                 payloads.adapter(declared.payload)
         except InvalidEventType as error:
-            hint = "Give every field a type that pydantic knows."
+            hint = (
+                "Give every field a type that pydantic knows; before Python 3.12 take TypedDict "
+                "from typing_extensions."
+            )
             found.append(_error("E005", str(error), hint, obj=declared.name))
     return found
 

@@ -197,7 +197,8 @@ def test_e005_a_class_that_pydantic_can_not_read():
     assert (message.id, message.level, message.obj) == ("eda_django.E005", ERROR, "test.odd")
     assert message.msg.startswith(f"Event class {HasOdd.__qualname__}: Unable to generate pydantic")
     assert message.hint == (
-        "Give every field a type that pydantic knows. See docs/reference/checks.md#e005"
+        "Give every field a type that pydantic knows; before Python 3.12 take TypedDict from "
+        "typing_extensions. See docs/reference/checks.md#e005"
     )
 
 

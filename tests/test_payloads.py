@@ -357,8 +357,7 @@ def test_what_does_not_fit_is_refused_by_field_value_and_reason(
         ),
         (
             {"a": b"\xff"},
-            "field 'a' holds b'\\xff' (bytes), and JSON has texts only: declare it as "
-            "pydantic.Base64Bytes.",
+            "field 'a' holds b'\\xff' (bytes), and JSON has texts only: encode it, as base64 does.",
         ),
         ({"a": {"b": math.inf}}, "field 'a.b' must be a finite number; it is inf (float)."),
         (

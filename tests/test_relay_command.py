@@ -59,11 +59,11 @@ class TestMessages:
     @pytest.mark.parametrize(
         ("argument", "message"),
         [
-            ("--batch-size=0", "--batch-size: invalid whole number above 0 value: '0'"),
-            ("--batch-size=2.5", "--batch-size: invalid whole number above 0 value: '2.5'"),
-            ("--poll-interval=-1", "--poll-interval: invalid number above 0 value: '-1'"),
-            ("--poll-interval=nan", "--poll-interval: invalid number above 0 value: 'nan'"),
-            ("--poll-interval=soon", "--poll-interval: invalid number above 0 value: 'soon'"),
+            ("--batch-size=0", "--batch-size: must be a whole number above 0, not '0'"),
+            ("--batch-size=2.5", "--batch-size: must be a whole number above 0, not '2.5'"),
+            ("--poll-interval=-1", "--poll-interval: must be a number above 0, not '-1'"),
+            ("--poll-interval=nan", "--poll-interval: must be a number above 0, not 'nan'"),
+            ("--poll-interval=soon", "--poll-interval: must be a number above 0, not 'soon'"),
         ],
     )
     def test_bad_number_is_shown_with_what_it_must_be(self, argument: str, message: str) -> None:

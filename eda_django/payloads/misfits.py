@@ -122,7 +122,8 @@ def _is_writable(holder: Any, part: Field) -> bool:
 def _unwritable_text(part: Field, path: Path) -> str:
     value = described(part.value, path)
     if isinstance(part.value, bytes):
-        return f"holds {value}, and JSON has texts only: declare it as pydantic.Base64Bytes."
+        remedy = "declare it as pydantic.Base64Bytes" if part.type else "encode it, as base64 does"
+        return f"holds {value}, and JSON has texts only: {remedy}."
     if not part.type:
         return f"holds {value}, which JSON can't: use texts, numbers, lists and dicts."
     return f"is declared as {part.type} and can't be written from {value}."

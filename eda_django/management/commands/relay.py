@@ -3,7 +3,7 @@
 import logging
 import signal
 import threading
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -134,11 +134,13 @@ def _obeying_signals(relay: Relay) -> Iterator[None]:
 
 def _positive(kind: type) -> Any:
     def parse(text: str) -> Any:
-        value = kind(text)
+        try:
+            value = kind(text)
+        except ValueError:
+            value = 0
         if not 0 < value < 10**9:
-            raise ValueError
+            number = "whole number" if kind is int else "number"
+            raise ArgumentTypeError(f"must be a {number} above 0, not {text!r}")
         return value
 
-    # argparse puts this name into its message: "invalid number above 0 value: '-1'".
-    parse.__name__ = "whole number above 0" if kind is int else "number above 0"
     return parse
