@@ -44,8 +44,9 @@ def recover_queued(using: str, transport: Transport, *, limit: int) -> int:
     alive |= transport.alive({t: queue for t, queue in claims.items() if t not in alive})
     on_their_way = [row for row in lapsed if row.claim in alive]
     lost = [row for row in lapsed if row.claim not in alive]
-    extended = deliveries.extend(on_their_way, lease=conf.get("LEASE")) if on_their_way else 0
-    again = deliveries.requeue(lost) if lost else 0
+    with writing(using):
+        extended = deliveries.extend(on_their_way, lease=conf.get("LEASE")) if on_their_way else 0
+        again = deliveries.requeue(lost) if lost else 0
     if again:
         logger.info("deliveries were lost on the way and go again count=%s", again)
     return extended + again

@@ -155,6 +155,29 @@ def test_claim_that_was_made_anew_meanwhile_is_not_touched() -> None:
     assert Delivery.objects.extend(lapsed, lease=99.0) == 0
 
 
+@row_locks
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("is_lost", [True, False], ids=["requeue", "extend"])
+def test_relay_does_not_wait_for_a_row_that_a_worker_holds(is_lost: bool) -> None:
+    """G4: it holds others by then, and a worker that waits for them would lose an attempt."""
+    transport = Recorder()
+    on_happened(write)
+    relayed(3, transport=transport)
+    lapse_leases()
+    if is_lost:
+        transport.lost.update(chunk.token for chunk in transport.chunks)
+    first, *others = Delivery.objects.order_by("pk")
+
+    def reconcile() -> int:
+        return Relay(transport=transport).reconcile()
+
+    with transaction.atomic():
+        Delivery.objects.select_for_update().get(pk=first.pk)
+        assert in_threads(reconcile) == [len(others)]
+    assert statuses() == ["queued", *["pending" if is_lost else "queued"] * 2]
+    assert seconds_until(Delivery.objects.get(pk=first.pk).lease_until) < 0
+
+
 @pytest.mark.django_db
 def test_relay_does_not_ask_all_the_time_about_what_it_can_not_change() -> None:
     clock = [0.0]

@@ -141,21 +141,27 @@ class DeliveryQuerySet(OperatorVerbs["Delivery"]):
         return list(rows.only("id", "token"))
 
     def extend(self, rows: Sequence["Delivery"], *, lease: float) -> int:
-        """Renew the leases of claims that are still on their way."""
-        return self._still_queued(rows).update(lease_until=after(lease))
+        """Renew the leases of claims that are still on their way; inside a transaction."""
+        return self._lock_still_queued(rows).update(lease_until=after(lease))
 
     def requeue(self, rows: Sequence["Delivery"]) -> int:
-        """Take back claims that were lost on the way; no attempt is burned."""
-        return self._still_queued(rows).update(**outcomes.pending(0))
+        """Take back claims lost on the way; inside a transaction. No attempt is burned."""
+        return self._lock_still_queued(rows).update(**outcomes.pending(0))
 
-    def _still_queued(self, rows: Sequence["Delivery"]) -> "DeliveryQuerySet":
+    def _lock_still_queued(self, rows: Sequence["Delivery"]) -> "DeliveryQuerySet":
+        """Lock what is still under these claims, but for rows that a worker just starts or settles.
+
+        To wait for those, with other rows locked, would be a deadlock as soon as the worker waits
+        for one of the others. It would be undone, and its subscriber lose an attempt.
+        """
         # By primary key: no index knows the tokens, so that every row in the queues would be
         # read, and on InnoDB waited for, to find a few.
-        return self.filter(
+        still = self.filter(
             pk__in=[row.pk for row in rows],
             status=Status.QUEUED,
             token__in={row.token for row in rows},
         )
+        return still.filter(pk__in=[row.pk for row in skip_locked(still.only("id"), self.model)])
 
     # The consumer's verbs
 
