@@ -138,14 +138,17 @@ def test_verbs_find_their_rows_by_primary_key() -> None:
         "start": lambda: Delivery.objects.start(then.pk, token=then.claim, lease=30.0),
     }
     for name, change in changes.items():
-        with CaptureQueriesContext(connection) as captured:
+        with transaction.atomic(), CaptureQueriesContext(connection) as captured:
             change()
         explain = "EXPLAIN QUERY PLAN" if connection.vendor == "sqlite" else "EXPLAIN"
-        (sql,) = [q["sql"] for q in captured if q["sql"].startswith("UPDATE")]
-        with connection.cursor() as cursor:
-            cursor.execute(f"{explain} {sql}")
-            plan = "\n".join(" | ".join(map(str, row)) for row in cursor.fetchall())
-        assert re.search(r"PRIMARY|PRIMARY KEY|_pkey", plan), f"{name}: {plan}"
+        # The one that changes, and the one that locks before it.
+        statements = [q["sql"] for q in captured if q["sql"].startswith(("UPDATE", "SELECT"))]
+        assert statements[-1].startswith("UPDATE")
+        for sql in statements:
+            with connection.cursor() as cursor:
+                cursor.execute(f"{explain} {sql}")
+                plan = "\n".join(" | ".join(map(str, row)) for row in cursor.fetchall())
+            assert re.search(r"PRIMARY|PRIMARY KEY|_pkey", plan), f"{name}: {plan}"
 
 
 def test_index_can_be_written_into_a_migration() -> None:
