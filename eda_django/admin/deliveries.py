@@ -101,9 +101,11 @@ class DeliveryAdmin(KeysetAdmin):
     def lookup_allowed(self, lookup: str, value: Any, request: Any = None) -> bool:
         return lookup == "fingerprint" or super().lookup_allowed(lookup, value, request)
 
-    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
-        # Not those of the whole site: they know nothing of states.
-        found = super().get_actions(request)
+    def get_actions(self, request: HttpRequest, action_location: Any = None) -> dict[str, Any]:
+        # Not those of the whole site: they know nothing of states. From Django 6.1 on a page of one
+        # row may have actions, too; ours are asked for with its buttons.
+        where = {"action_location": action_location} if action_location else {}
+        found = super().get_actions(request, **where)
         return {verb.value: found[verb.value] for verb in Verb if verb.value in found}
 
     # One permission for each action

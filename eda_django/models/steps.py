@@ -13,10 +13,10 @@ _LOCK = """
 SELECT 1 FROM eda_django_delivery WHERE id = %s AND token = %s AND status = 'running'
 """
 # Only the primary key in the conditions: MySQL assigns from left to right, and would read the new
-# status in the second assignment. The keys stand apart from the OR, too: InnoDB locks what it reads
-# by any other index.
+# status in the second assignment. The keys stand apart from the OR, and the index is named there:
+# InnoDB locks what it reads by any other, also another worker's row, and waits for that.
 _SUCCEED = """
-UPDATE eda_django_delivery SET
+UPDATE eda_django_delivery{index} SET
   status = CASE WHEN id = %s THEN 'succeeded' ELSE 'running' END,
   attempts = CASE WHEN id = %s THEN attempts ELSE attempts + 1 END,
   started_at = CASE WHEN id = %s THEN started_at ELSE {now} END,
@@ -29,7 +29,11 @@ _LOCKS = {
     vendor: _LOCK.strip() + ("" if vendor == "sqlite" else "\nFOR UPDATE") for vendor in NOW_SQL
 }
 _SUCCEEDS = {
-    vendor: _SUCCEED.strip().format(now=now, after=AFTER_SQL[vendor])
+    vendor: _SUCCEED.strip().format(
+        now=now,
+        after=AFTER_SQL[vendor],
+        index=" FORCE INDEX (PRIMARY)" if vendor == "mysql" else "",
+    )
     for vendor, now in NOW_SQL.items()
 }
 
