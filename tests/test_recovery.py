@@ -2,11 +2,12 @@
 
 import logging
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from django.db import transaction
+from django.db import connections, transaction
 
 from eda_django import Event, Retry
 from eda_django.chunks import Chunk
@@ -169,11 +170,15 @@ def test_relay_does_not_wait_for_a_row_that_a_worker_holds(is_lost: bool) -> Non
     first, *others = Delivery.objects.order_by("pk")
 
     def reconcile() -> int:
-        return Relay(transport=transport).reconcile()
+        try:
+            return Relay(transport=transport).reconcile()
+        finally:
+            connections.close_all()
 
-    with transaction.atomic():
+    # The pool ends last: a relay that does wait goes on when the lock is gone.
+    with ThreadPoolExecutor(1) as pool, transaction.atomic():
         Delivery.objects.select_for_update().get(pk=first.pk)
-        assert in_threads(reconcile) == [len(others)]
+        assert pool.submit(reconcile).result(30) == len(others)
     assert statuses() == ["queued", *["pending" if is_lost else "queued"] * 2]
     assert seconds_until(Delivery.objects.get(pk=first.pk).lease_until) < 0
 
