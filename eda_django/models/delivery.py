@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 from django.db import models
-from django.db.models import Case, F, Q, Value, When
+from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from .. import chunks
@@ -176,32 +176,15 @@ class DeliveryQuerySet(OperatorVerbs["Delivery"]):
     def settle(
         self, pk: int, outcome: dict[str, Any], *, token: UUID, then: int | None, lease: float
     ) -> int:
-        """End the attempt of `pk`, and in the same statement start `then`; returns rows changed.
+        """End the attempt of `pk`, and start `then`; returns rows changed.
 
-        One statement, because a commit of its own for every attempt that starts would double
-        what a delivery costs.
+        A success in one statement, because a commit of its own for every attempt that starts would
+        double what a delivery costs. Any other outcome in two, inside a transaction.
         """
         if outcome["status"] == Status.SUCCEEDED:
             return steps.succeed(self.db, pk, token=token, then=then, lease=lease)
-        done = Q(pk=pk, status=Status.RUNNING, token=token)
-        if then is None:
-            return self.filter(done).update(**outcome)
-        start = outcomes.started(lease)
-        # Only the primary key in the conditions: MySQL assigns from left to right, and would
-        # read the new status in the second assignment.
-        changes = {
-            name: Case(
-                When(pk=pk, then=_value(outcome, name)), default=_value(start, name), output_field=f
-            )
-            for name, f in self._columns({*outcome, *start})
-        }
-        # The keys once more, apart from the OR: InnoDB locks what it reads by any other index.
-        rows = self.filter(done | Q(pk=then, status=Status.QUEUED, token=token), pk__in=(pk, then))
-        return rows.update(**changes)
-
-    def _columns(self, names: Iterable[str]) -> "list[tuple[str, models.Field[Any, Any]]]":
-        fields = {field.name: field for field in self.model._meta.concrete_fields}
-        return [(name, fields[name]) for name in sorted(names)]
+        changed = self.held(Status.RUNNING, token).filter(pk=pk).update(**outcome)
+        return changed + (then is not None and self.start(then, token=token, lease=lease))
 
     def _find_ids(self, parts: Sequence[Part]) -> list[tuple[int, Any]]:
         events = {row.event_id for _, part in parts for row in part}
@@ -311,13 +294,6 @@ class Delivery(models.Model):
     def job_id(self) -> str:
         """The RQ job that carries, or last carried, this delivery; empty if none does."""
         return chunks.job_id(self.token) if self.token else ""
-
-
-def _value(values: dict[str, Any], name: str) -> Any:
-    if name not in values:
-        return F(name)
-    value = values[name]
-    return value if hasattr(value, "resolve_expression") else Value(value)
 
 
 def _as_chunks(rows: Iterable["Delivery"]) -> list[Chunk]:
