@@ -1,11 +1,12 @@
 """The verbs of deliveries: each is guarded by state and claim."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 from django.core.management import call_command
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, connection, connections, transaction
 
 from eda_django.chunks import Chunk
 from eda_django.failures import Failure, describe
@@ -232,6 +233,30 @@ def test_unfinished_and_dead_are_told_apart() -> None:
 
 
 # The consumer's verbs
+
+
+@row_locks
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("ends", [outcomes.succeeded(), outcomes.pending(0)], ids=["done", "again"])
+def test_settling_waits_for_no_other_workers_row(ends: dict[str, Any]) -> None:
+    """G4: InnoDB waits for what it reads, by whatever index it finds the row."""
+    token, (held, mine, following) = queued(3)
+    for pk in (held, mine):
+        assert Delivery.objects.start(pk, token=token, lease=LEASE)
+
+    def end() -> int:
+        try:
+            with transaction.atomic():
+                return settle(mine, ends, token=token, then=following)
+        finally:
+            connections.close_all()
+
+    # The pool ends last: who does wait goes on when the lock is gone.
+    with ThreadPoolExecutor(1) as pool, transaction.atomic():
+        assert Delivery.objects.lock_running(held, token=token)
+        # As a subscriber's transaction, which has written its row, too.
+        Delivery.objects.filter(pk=held).update(error_text="held")
+        assert pool.submit(end).result(30) == 2
 
 
 @pytest.mark.django_db
