@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.integration.processes import descendants, end
+from tests.offspring import end_writers
 
 _forks = multiprocessing.get_context("forkserver")
 
@@ -46,11 +46,9 @@ class Fork:
 
     def kill(self) -> None:
         """End it as the kernel would, and what it has forked too."""
-        children = descendants(self.pid)
         self._process.kill()
         self._process.join()
-        for child in children:
-            end(child)
+        end_writers(self.log)
 
 
 def _run(log: Path, work: Callable[..., Any], args: tuple[Any, ...]) -> None:

@@ -13,7 +13,7 @@ from benchmarks.__main__ import NUMBERS
 from benchmarks.measure import Bar, Measure, Result, Spread
 from benchmarks.report import markdown
 from tests.databases import URLS, vendor
-from tests.integration.processes import descendants
+from tests.offspring import descendants
 from tests.waiting import PATIENCE, eventually
 
 ROOT = Path(__file__).parent.parent

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.offspring import end_writers
 from tests.waiting import PATIENCE, eventually
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -61,11 +62,9 @@ class Process:
 
     def kill(self) -> None:
         """End it as the kernel would, and what it has forked too."""
-        children = descendants(self.pid)
         self._popen.kill()
         self._popen.wait()
-        for pid in children:
-            end(pid)
+        end_writers(self._log)
 
 
 class Processes:
@@ -99,28 +98,8 @@ class Processes:
             try:
                 process.ends(within=PARTING)
             except subprocess.TimeoutExpired:
-                process.kill()
+                continue
         for process in self._started:
+            process.kill()
             # Shown by pytest, and only if the test has failed.
             print(f"----- {process._log.name}\n{process.log}")
-
-
-def descendants(pid: int) -> list[int]:
-    """Return the processes that this one has started, and those that they have."""
-    found: list[int] = []
-    for path in Path(f"/proc/{pid}/task").glob("*/children"):
-        try:
-            children = [int(word) for word in path.read_text().split()]
-        except OSError:
-            continue
-        for child in children:
-            found += [child, *descendants(child)]
-    return found
-
-
-def end(pid: int) -> None:
-    """Kill one process, if it still exists."""
-    try:
-        os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return

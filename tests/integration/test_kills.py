@@ -8,7 +8,8 @@ import pytest
 from eda_django.models import Attempt, Delivery, Status
 from tests.integration import ordering
 from tests.integration.ordering import place_notes
-from tests.integration.processes import Process, Processes, descendants
+from tests.integration.processes import Process, Processes
+from tests.offspring import descendants
 from tests.testapp.models import Effect
 from tests.waiting import eventually
 

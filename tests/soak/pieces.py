@@ -10,7 +10,7 @@ from typing import Any
 
 from example_project.demo.pieces import last_lines
 from tests.forking import Fork, command
-from tests.integration.processes import descendants
+from tests.offspring import descendants
 
 # Seconds that a process gets to end by itself.
 PARTING = 10.0
