@@ -97,3 +97,16 @@ def test_clock_is_utc_whatever_the_session_says() -> None:
             elif connection.vendor == "mysql":
                 cursor.execute("SET time_zone = SYSTEM")
     assert off < timedelta(seconds=10)
+
+
+@pytest.mark.django_db
+def test_no_time_is_reckoned_by_python_inside_the_database() -> None:
+    """On SQLite, Django would; an alarm that came there would be taken for SQLite's error."""
+    rows = RelayHeartbeat.objects.filter(beat_at__lt=after(-5)).annotate(then=after(5))
+    assert "django_format_dtdelta" not in str(rows.query)
+
+
+@pytest.mark.django_db
+def test_the_smallest_time_is_a_time() -> None:
+    """SQLite writes it as 1.0e-06, which is no number of seconds to its clock."""
+    assert beat(after(0.000_001)).beat_at

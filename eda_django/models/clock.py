@@ -1,10 +1,8 @@
 """The database's clock, the only one that leases and due times are reckoned by."""
 
-from datetime import timedelta
 from typing import Any
 
-from django.db.models import DateTimeField, Func
-from django.db.models.expressions import Combinable, CombinedExpression
+from django.db.models import DateTimeField, FloatField, Func, Value
 
 
 class DatabaseNow(Func):
@@ -32,10 +30,25 @@ NOW_SQL = {
 AFTER_SQL = {
     "postgresql": "STATEMENT_TIMESTAMP() + %s * INTERVAL '1 second'",
     "mysql": "UTC_TIMESTAMP(6) + INTERVAL CAST(%s * 1000000 AS SIGNED) MICROSECOND",
-    "sqlite": "STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f000', 'now', %s || ' seconds')",
+    "sqlite": ("STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f000', 'now', PRINTF('%%.6f seconds', %s))"),
 }
 
 
-def after(seconds: float) -> Combinable | CombinedExpression:
+class _After(Func):
+    """The time in so many seconds, reckoned by the database.
+
+    Not DatabaseNow() plus a timedelta: on SQLite Django would do that in Python, and an alarm that
+    comes there is reported as an error of SQLite's.
+    """
+
+    output_field = DateTimeField()
+
+    def as_sql(self, compiler: Any, connection: Any, *args: Any, **context: Any) -> Any:
+        (seconds,) = self.source_expressions
+        sql, params = compiler.compile(seconds)
+        return AFTER_SQL[connection.vendor].replace("%s", sql), params
+
+
+def after(seconds: float) -> Func:
     """Return the database's time in (or, if negative, before) so many seconds."""
-    return DatabaseNow() + timedelta(seconds=seconds)
+    return _After(Value(seconds, output_field=FloatField()))
