@@ -1,0 +1,47 @@
+"""Subscribers that are coroutines."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from eda_django import Event
+from tests.consumer.running import one_chunk, run
+from tests.relaying import (
+    only_delivery,
+)
+from tests.testapp.models import Effect
+
+
+@pytest.mark.django_db(transaction=True)
+def test_async_subscriber_writes_in_the_transaction() -> None:
+    """G3: also for `async def`."""
+
+    async def subscriber(seen: Event[Any]) -> None:
+        await Effect.objects.acreate(subscriber="t", event_id=seen.id, attempt=seen.attempt)
+        if seen.data["number"] == 1:
+            raise RuntimeError
+
+    assert run(one_chunk(3, subscriber)) == 2
+    assert Effect.objects.count() == 2
+
+
+@pytest.mark.django_db
+def test_async_subscriber_that_takes_too_long_fails() -> None:
+    async def subscriber(seen: Event[Any]) -> None:
+        await asyncio.Event().wait()
+
+    run(one_chunk(1, subscriber, timeout=0.05))
+    assert only_delivery().error_text == (
+        "Subscriber 't.sub' took longer than its timeout, 0.05 s."
+    )
+
+
+@pytest.mark.django_db
+def test_timeout_of_an_async_subscribers_own_is_its_own_error() -> None:
+    async def subscriber(seen: Event[Any]) -> None:
+        raise TimeoutError("the bank did not answer")
+
+    run(one_chunk(1, subscriber, timeout=30))
+    row = only_delivery()
+    assert (row.error_class, row.error_text) == ("TimeoutError", "the bank did not answer")

@@ -1,0 +1,138 @@
+"""What older code does not know waits for newer code."""
+
+import logging
+from dataclasses import dataclass
+from datetime import timedelta
+
+import pytest
+from django.db import transaction
+from django.utils import timezone
+
+from eda_django import event, publish, subscribes
+from eda_django.consumer import UNKNOWN_SUBSCRIBER
+from eda_django.models import Attempt, Delivery, OutboxEvent
+from eda_django.registry import registry
+from eda_django.relay import Relay
+from eda_django.verdicts import UNDECODABLE
+from tests.consumer.running import PROMPT, one_chunk, run
+from tests.relaying import (
+    HAPPENED,
+    Recorder,
+    Statements,
+    on_happened,
+    only_delivery,
+    seconds_until,
+    write,
+)
+
+
+@pytest.mark.django_db
+def test_unknown_subscriber_waits_for_newer_code(caplog: pytest.LogCaptureFixture) -> None:
+    """G10: no attempt burns, the reason can be seen."""
+    chunk = one_chunk(3)
+    registry.remove("t.sub")
+    with Statements() as captured, caplog.at_level(logging.INFO, "eda_django"):
+        assert run(chunk) == 0
+    assert len(captured.texts) == 2
+    for row in Delivery.objects.all():
+        assert (row.status, row.attempts, row.error_class) == ("pending", 0, UNKNOWN_SUBSCRIBER)
+        assert row.error_text == "no running code knows the subscriber 't.sub'"
+        assert 50 < seconds_until(row.due_at) <= 61
+    assert "no running code knows the subscriber 't.sub'" in caplog.text
+
+
+@pytest.mark.django_db
+def test_relay_of_newer_code_releases_what_older_code_put_aside() -> None:
+    """G10."""
+    chunk = one_chunk(1)
+    registry.remove("t.sub")
+    run(chunk)
+    on_happened(write)
+    transport = Recorder()
+    Relay(transport=transport).drain()
+    assert transport.work() == 1
+    assert only_delivery().status == "succeeded"
+
+
+@pytest.mark.django_db
+def test_what_waits_long_for_newer_code_is_tried_less_often() -> None:
+    """The deliveries of a subscriber that is gone for good must not go round every minute."""
+    chunk = one_chunk(1)
+    registry.remove("t.sub")
+    OutboxEvent.objects.update(time=timezone.now() - timedelta(minutes=20))
+    run(chunk)
+    assert 1190 < seconds_until(only_delivery().due_at) < 1230
+
+
+@pytest.mark.django_db
+def test_payload_of_a_newer_version_waits_for_newer_code() -> None:
+    """G10."""
+    event(HAPPENED)(Fussy)
+    chunk = one_chunk(2)
+    OutboxEvent.objects.filter(pk=OutboxEvent.objects.earliest("pk").pk).update(version=2)
+    assert run(chunk) == 1
+    row = Delivery.objects.earliest("pk")
+    assert (row.status, row.attempts, row.error_class) == ("pending", 0, UNDECODABLE)
+    assert row.error_text.startswith(f"no running code knows version 2 of '{HAPPENED}'")
+    assert not Attempt.objects.exists()
+
+
+@dataclass
+class Fussy:
+    number: int
+
+    def __post_init__(self) -> None:
+        fussy_fails(self.number)
+
+
+def fussy_fails(number: int) -> None:
+    """Replaced by the tests below: what the code of a later deploy does with a payload."""
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("error", [KeyError, TypeError, RecursionError, ZeroDivisionError])
+def test_payload_class_that_raises_anything_leaves_its_neighbours_alone(
+    error: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """G4, G10: an error that is not pydantic's waits for newer code, too."""
+    event("t.fussy")(Fussy)
+    subscribes(Fussy, name="t.sub")(lambda seen: None)
+    with transaction.atomic():
+        for number in (1, 2, 3):
+            publish(Fussy(number))
+    transport = Recorder()
+    Relay(transport=transport).drain()
+
+    def fail(number: int) -> None:
+        if number == 2:
+            raise error("secret 2")
+
+    monkeypatch.setitem(globals(), "fussy_fails", fail)
+    assert transport.work() == 2
+    row = Delivery.objects.order_by("pk")[1]
+    assert (row.status, row.attempts, row.error_class) == ("pending", 0, UNDECODABLE)
+    assert row.error_text == (
+        "no running code knows how to read this payload of 't.fussy': Fussy raised "
+        f"{error.__name__}"
+    )
+
+
+@pytest.mark.django_db
+def test_payload_that_ends_the_process_when_read_burns_an_attempt(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """G4: what kills a worker before its subscriber runs must become a dead letter, too."""
+    event("t.fussy")(Fussy)
+    subscribes(Fussy, name="t.sub", retry=PROMPT)(lambda seen: None)
+    with transaction.atomic():
+        publish(Fussy(1))
+    transport = Recorder()
+    Relay(transport=transport).drain()
+
+    def leave(number: int) -> None:
+        raise SystemExit
+
+    monkeypatch.setitem(globals(), "fussy_fails", leave)
+    with pytest.raises(SystemExit):
+        transport.work()
+    assert (only_delivery().status, only_delivery().attempts) == ("pending", 1)
