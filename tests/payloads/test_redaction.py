@@ -1,0 +1,85 @@
+"""REDACT: what must not be shown stands in no error's text."""
+
+import math
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.test import override_settings
+from pydantic import BaseModel
+
+from eda_django import InvalidEvent, payloads
+from tests.payloads.declaring import Both, declared, refusal
+
+
+class Card(BaseModel):
+    owner: str
+    number: int
+
+
+class Payment(BaseModel):
+    card: Card
+    total: Decimal
+    token: str = ""
+
+
+@pytest.mark.parametrize(
+    ("payload", "value"),
+    [
+        (Payment, {"card": {"owner": "A", "number": "4111-1111"}, "total": 1}),
+        (Payment, {"card": {"owner": "A", "number": 1}, "total": 1, "token": ["4111-1111"]}),
+        (Payment, Payment.model_construct(card="4111-1111", total=1)),
+        (Payment, Payment.model_construct(card=Card(owner="4111-1111", number=1), total="x")),
+        (Payment, Payment.model_construct(total=Card(owner="4111-1111", number=1))),
+        (Both, {"low": 2, "high": 1, "card": "4111-1111"}),
+        (Both, {"low": 1, "high": 2, "card": "4111-1111 "}),
+        (None, {"card": {"owner": "4111-1111", "number": object()}}),
+        (None, {"token": "4111-1111\x00"}),
+        (None, {"token": b"4111-1111\xff"}),
+        (None, {"token": {"4111": math.nan}}),
+    ],
+)
+def test_no_error_text_shows_the_value_of_a_redacted_field(payload: Any, value: Any):
+    """G9: neither the text nor the traceback's chain of causes."""
+    redacted = {"EDA_DJANGO": {"REDACT": ["card", "token"]}}
+    with override_settings(**redacted), pytest.raises(InvalidEvent) as caught:
+        payloads.encode(declared(payload), value)
+    error: BaseException | None = caught.value
+    while error is not None:
+        assert "4111-1111" not in str(error)
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+
+
+def test_a_redacted_value_is_shown_as_its_type():
+    with override_settings(EDA_DJANGO={"REDACT": {"number"}}):
+        assert refusal(Card, {"owner": "A", "number": "x"}) == (
+            "field 'number': Input should be a valid integer, unable to parse string as an "
+            "integer, not *** (str)."
+        )
+        assert refusal(None, {"number": object()}) == (
+            "field 'number' holds *** (object), which JSON can't: use texts, numbers, lists and "
+            "dicts."
+        )
+
+
+def test_masking_reaches_every_level():
+    tree = {"token": "a", "list": [{"token": {"deep": 1}}], "card": None, "id": 5}
+    with override_settings(EDA_DJANGO={"REDACT": ["token", "card"]}):
+        assert payloads.masked(tree) == {
+            "token": "***",
+            "list": [{"token": "***"}],
+            "card": "***",
+            "id": 5,
+        }
+        assert payloads.masked([1, "a"]) == [1, "a"]
+
+
+def test_the_redacted_values_are_all_texts_below_a_redacted_name():
+    tree = {"token": {"a": ["x", 12.5]}, "list": [{"token": "y"}], "flag": {"token": True}, "id": 5}
+    with override_settings(EDA_DJANGO={"REDACT": ["token"]}):
+        assert list(payloads.redacted_values(tree)) == ["x", "12.5", "y"]
+
+
+def test_secrets_are_masked_the_longest_first_and_short_ones_not_at_all():
+    text = payloads.without("4111-1111 of 4111 at 12:30", ["4111", "4111-1111", "12"])
+    assert text == "*** of *** at 12:30"

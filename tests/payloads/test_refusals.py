@@ -1,0 +1,215 @@
+"""Values that are refused in the caller: by field, value and reason, by depth and by size."""
+
+import math
+from datetime import date
+from decimal import Decimal
+from typing import Any, Literal
+
+import pytest
+from django.test import override_settings
+
+from eda_django import InvalidEvent, payloads
+from tests.payloads.declaring import Colour, Line, Tree, declared, one, refusal
+
+
+@pytest.mark.parametrize(
+    ("annotation", "value", "problem"),
+    [
+        (int, "7", "field 'x' is declared as int and can't be written from '7' (str)."),
+        (int, 7.5, "field 'x' is declared as int and can't be written from 7.5 (float)."),
+        (str, 7, "field 'x' is declared as str and can't be written from 7 (int)."),
+        (Decimal, 1.1, "field 'x' is declared as Decimal and can't be written from 1.1 (float)."),
+        (Colour, "r", "field 'x' is declared as Colour and can't be written from 'r' (str)."),
+        (
+            int | None,
+            "7",
+            "field 'x' is declared as int | None and can't be written from '7' (str).",
+        ),
+        (
+            list[int],
+            (1, 2),
+            "field 'x' is declared as list[int] and can't be written from a tuple.",
+        ),
+        (
+            Any,
+            object(),
+            "field 'x' is declared as Any and can't be written from an object.",
+        ),
+        (
+            int,
+            "x" * 200,
+            f"field 'x' is declared as int and can't be written from '{'x' * 96}... (str).",
+        ),
+        (
+            bytes,
+            b"\xff",
+            "field 'x' holds b'\\xff' (bytes), and JSON has texts only: declare it as "
+            "pydantic.Base64Bytes.",
+        ),
+        (
+            Line,
+            Line("a", 5),  # type: ignore[arg-type]
+            "field 'x.price' is declared as Decimal and can't be written from 5 (int).",
+        ),
+        (
+            list[Line],
+            [Line("a", Decimal(1)), Line(5, Decimal(1))],  # type: ignore[arg-type]
+            "field 'x.1.sku' is declared as str and can't be written from 5 (int).",
+        ),
+        (
+            dict[str, Line],
+            {"k": Line("a", "z")},  # type: ignore[arg-type]
+            "field 'x.k.price' is declared as Decimal and can't be written from 'z' (str).",
+        ),
+        (float, math.nan, "field 'x' must be a finite number; it is nan (float)."),
+        (float, -math.inf, "field 'x' must be a finite number; it is -inf (float)."),
+        (
+            int,
+            2**64,
+            "field 'x' has more than 64 bits, which not every database keeps: use a Decimal or a "
+            "text; it is 18446744073709551616 (int).",
+        ),
+        pytest.param(
+            int,
+            10**5000,
+            "field 'x' has more than 64 bits, which not every database keeps: use a Decimal or a "
+            "text; it is an int whose repr() raises ValueError.",
+            id="too long to show",
+        ),
+        (
+            str,
+            "a\x00",
+            "field 'x' holds a NUL character, which databases refuse; it is 'a\\x00' (str).",
+        ),
+        (
+            str,
+            "a\ud800",
+            "field 'x' holds half of a surrogate pair, which is no text; it is 'a\\ud800' (str).",
+        ),
+        (
+            dict[str, int],
+            {"a\x00": 1},
+            "field 'x.a\\x00' holds a NUL character, which databases refuse; it is 'a\\x00' (str).",
+        ),
+        (
+            dict[str, int],
+            {"a\ud800": 1},
+            "field 'x.a\\ud800' has a name that holds half of a surrogate pair, which is no text.",
+        ),
+        (
+            dict[tuple[int, int], int],
+            {(1, 2): 3},
+            "field 'x.1,2.[key]': Input should be a valid array, not '1,2' (str). Its subscribers "
+            "could not read what this class writes.",
+        ),
+        (
+            Decimal,
+            Decimal("NaN"),
+            "field 'x': Input should be a finite number, not 'NaN' (str). Its subscribers could "
+            "not read what this class writes.",
+        ),
+        (
+            Literal["a"],
+            "b",
+            "field 'x': Input should be 'a', not 'b' (str). Its subscribers could not read what "
+            "this class writes.",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_refused_by_field_value_and_reason(
+    annotation: Any, value: Any, problem: str
+):
+    made = one(annotation)
+    assert refusal(made, made(value)) == problem
+
+
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [
+        (
+            {"a": {"b": [1, object()]}},
+            "field 'a.b.1' holds an object, which JSON can't: use texts, numbers, lists and dicts.",
+        ),
+        (
+            {"a": b"\xff"},
+            "field 'a' holds b'\\xff' (bytes), and JSON has texts only: encode it, as base64 does.",
+        ),
+        ({"a": {"b": math.inf}}, "field 'a.b' must be a finite number; it is inf (float)."),
+        (
+            {"a": [{"b\x00": 1}]},
+            "field 'a.0.b\\x00' holds a NUL character, which databases refuse; it is 'b\\x00' "
+            "(str).",
+        ),
+        (
+            {"a": {"\ud800": 1}},
+            "field 'a.\\ud800' has a name that holds half of a surrogate pair, which is no text.",
+        ),
+        ({1: 2}, "the name 1 must be a text."),
+        ({0: 1, "a": 2}, "the name 0 must be a text."),
+        ({None: 1}, "the name None must be a text."),
+    ],
+)
+def test_an_undeclared_payload_is_refused_by_field_value_and_reason(value: Any, problem: str):
+    assert refusal(None, value) == problem
+
+
+def nested(levels: int) -> dict[str, Any]:
+    tree: Any = 1
+    for _ in range(levels):
+        tree = {"a": tree}
+    return dict(tree)
+
+
+def test_nesting_ends_where_some_database_would_refuse_it():
+    payloads.encode(declared(None), nested(30))
+    wide: dict[str, Any] = {"a": [[[]] for _ in range(100)]}
+    payloads.encode(declared(None), wide)
+    assert refusal(None, nested(31)) == (
+        "field 'a' is nested more than 30 levels deep, which not every database takes."
+    )
+
+
+@pytest.mark.parametrize("levels", [300, 20_000])
+def test_endless_nesting_is_refused_without_a_recursion_error(levels: int):
+    problem = "is nested more than 30 levels deep, or holds itself."
+    assert refusal(None, nested(levels)) == f"field 'a' {problem}"
+    tree = Tree(0)
+    for _ in range(levels):
+        tree = Tree(1, [tree])
+    assert refusal(Tree, tree) == f"field 'children' {problem}"
+
+
+def test_a_payload_that_holds_itself_is_refused():
+    tree = Tree(1)
+    tree.children.append(tree)
+    loop: dict[str, Any] = {}
+    loop["me"] = loop
+    problem = "is nested more than 30 levels deep, or holds itself."
+    assert refusal(Tree, tree) == f"field 'children' {problem}"
+    assert refusal(None, loop) == f"field 'me' {problem}"
+
+
+def test_the_size_is_measured_in_bytes():
+    with override_settings(EDA_DJANGO={"MAX_EVENT_BYTES": 20}):
+        payloads.encode(declared(None), {"a": "é" * 6})
+        assert refusal(None, {"a": "é" * 7}) == (
+            "the JSON has 22 bytes, more than MAX_EVENT_BYTES (20). Store the large part "
+            "elsewhere and publish its key."
+        )
+
+
+@pytest.mark.parametrize("payload", [None, one(str)])
+def test_a_payload_of_over_a_mebibyte_is_refused_by_default(payload: Any):
+    value = {"x": "a" * (1_048_576 - len('{"x":""}'))}
+    payloads.encode(declared(payload), value)
+    assert refusal(payload, {"x": value["x"] + "a"}).startswith("the JSON has 1048577 bytes, more")
+
+
+def test_headers_are_json_and_refused_by_name():
+    assert payloads.encode_headers({"at": date(2026, 1, 2)}) == {"at": "2026-01-02"}
+    with pytest.raises(InvalidEvent) as caught:
+        payloads.encode_headers({"trace": {"id": object()}})
+    assert str(caught.value) == (
+        "headers: field 'trace.id' holds an object, which JSON can't: use texts, numbers, lists "
+        "and dicts."
+    )
