@@ -1,0 +1,204 @@
+"""publish() in the caller's transaction: its fate is the event's, and none is broken by it."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from asgiref.sync import async_to_sync
+from django.db import connections, transaction
+from django.http import HttpRequest, HttpResponse
+from django.test import Client, override_settings
+from django.urls import path
+
+from eda_django import InvalidEvent, NotInTransaction, UnknownDatabase, publish, publish_many
+from eda_django.models import OutboxEvent
+from tests.outbox.publishing import Cancelled, in_thread, rolled_back, statements, texts
+from tests.testapp.events import Noted
+from tests.testapp.models import Order
+
+# G1: the transaction
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_event_exists_if_the_transaction_committed():
+    """G1"""
+    with transaction.atomic():
+        Order.objects.create(number="A-1")
+        publish(Noted("kept"))
+    assert (texts(), Order.objects.count()) == (["kept"], 1)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_event_is_gone_if_the_transaction_rolled_back(rings: list[str]):
+    """G1"""
+    with rolled_back():
+        Order.objects.create(number="A-1")
+        publish(Noted("lost"))
+    assert (texts(), Order.objects.count(), rings) == ([], 0, [])
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_event_shares_the_fate_of_its_savepoint(rings: list[str]):
+    """G1"""
+    with transaction.atomic():
+        publish(Noted("outer"))
+        with rolled_back():
+            publish(Noted("inner, lost"))
+        with transaction.atomic():
+            publish(Noted("inner, kept"))
+    assert texts() == ["outer", "inner, kept"]
+    assert rings == ["default"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_event_is_visible_to_others_only_after_the_commit():
+    """G1"""
+    with transaction.atomic():
+        publish(Noted("a"))
+        assert in_thread(texts) == []
+    assert in_thread(texts) == ["a"]
+
+
+@pytest.mark.django_db(transaction=True, databases=["default", "other"])
+def test_each_database_has_its_own_outbox_and_its_own_ring(rings: list[str]):
+    """G12"""
+    with transaction.atomic(using="other"):
+        publish(Noted("there"), using="other")
+        publish_many([Noted("there too")], using="other")
+    assert (texts("other"), texts("default"), rings) == (["there", "there too"], [], ["other"])
+
+
+class OtherRouter:
+    """Sends the outbox to the second database."""
+
+    def db_for_write(self, model: type, **_: Any) -> str | None:
+        return "other" if model is OutboxEvent else None
+
+
+@pytest.mark.django_db(transaction=True, databases=["default", "other"])
+def test_without_using_the_router_says_where_the_row_goes():
+    """G12"""
+    with override_settings(DATABASE_ROUTERS=[OtherRouter()]):
+        with pytest.raises(NotInTransaction, match="on database 'other'"):
+            publish(Noted("here"))
+        with transaction.atomic(using="other"):
+            publish(Noted("there"))
+    assert (texts("other"), texts("default")) == (["there"], [])
+
+
+@pytest.mark.django_db(transaction=True, databases=["default", "other"])
+@pytest.mark.parametrize("call", [publish, lambda e, **o: publish_many([e], **o)])
+def test_publishing_outside_a_transaction_is_refused(call: Callable[..., Any]):
+    """G1: a silent dual write is the bug that the library exists to prevent."""
+    for options, alias in (({}, "default"), ({"using": "other"}, "other")):
+        with pytest.raises(NotInTransaction) as caught:
+            call(Noted("a"), **options)
+        assert str(caught.value) == (
+            f"publish() was called outside a transaction on database {alias!r}, so the event "
+            f"could exist without the change it tells of. Call it inside "
+            f"transaction.atomic(using={alias!r}), or decorate the function with @publishes."
+        )
+    with transaction.atomic(), pytest.raises(NotInTransaction, match="on database 'other'"):
+        call(Noted("a"), using="other")
+    assert texts() == texts("other") == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_in_async_code_the_refusal_names_apublish():
+    async def main() -> None:
+        publish(Noted("a"))
+
+    with pytest.raises(NotInTransaction) as caught:
+        async_to_sync(main)()
+    assert str(caught.value) == (
+        "publish() was called outside a transaction on database 'default', so the event could "
+        "exist without the change it tells of. In async code, await apublish()."
+    )
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_setting_allows_publishing_outside_a_transaction(rings: list[str]):
+    with override_settings(EDA_DJANGO={"REQUIRE_ATOMIC": False}):
+        publish(Noted("a"))
+        publish_many([Noted("b")])
+        first = publish(Noted("c"), idempotency_key="c")
+        assert publish(Noted("c"), idempotency_key="c").id == first.id
+    assert texts() == ["a", "b", "c"]
+    assert rings == ["default"] * 3
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_transaction_that_django_does_not_manage_rings_no_bell_and_breaks_nothing(
+    rings: list[str],
+):
+    with override_settings(EDA_DJANGO={"REQUIRE_ATOMIC": False}):
+        transaction.set_autocommit(False)
+        try:
+            publish(Noted("a"))
+            transaction.commit()
+        finally:
+            transaction.rollback()
+            transaction.set_autocommit(True)
+    assert (texts(), rings) == (["a"], [])
+
+
+def checkout(request: HttpRequest) -> HttpResponse:
+    publish(Noted("from a view"))
+    if "fail" in request.GET:
+        raise Cancelled
+    return HttpResponse()
+
+
+urlpatterns = [path("checkout", checkout)]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(("query", "left"), [("", ["from a view"]), ("?fail", [])])
+def test_a_view_under_atomic_requests_needs_no_transaction_of_its_own(
+    query: str, left: list[str], client: Client, monkeypatch: pytest.MonkeyPatch
+):
+    """G1"""
+    monkeypatch.setitem(connections.settings["default"], "ATOMIC_REQUESTS", True)
+    client.raise_request_exception = False
+    with override_settings(ROOT_URLCONF=__name__):
+        answer = client.get(f"/checkout{query}")
+    assert answer.status_code == (200 if left else 500)
+    assert texts() == left
+
+
+# using=
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("using", ["nowhere", ""])
+@pytest.mark.parametrize("call", [publish, lambda e, **o: publish_many([e], **o)])
+def test_an_unknown_database_is_refused(call: Callable[..., Any], using: str):
+    with pytest.raises(UnknownDatabase) as caught:
+        call(Noted(), using=using)
+    assert str(caught.value) == (
+        f"There is no database {using!r}, DATABASES has 'default', 'other'."
+    )
+
+
+# Bad input reaches no database
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (Noted(5),),  # type: ignore[arg-type]
+        (Noted, 5),
+        ("bad name", {}),
+        ("a" * 256, {}),
+        ("a\x00", {}),
+        ("test.big", {"text": "x" * 2_000_000}),
+        (object(),),
+    ],
+)
+def test_bad_input_leaves_the_transaction_usable(arguments: tuple[Any, ...]):
+    with statements() as captured, pytest.raises(InvalidEvent):
+        publish(*arguments)
+    assert len(captured) == 0
+    publish(Noted("still works"))
+    assert texts() == ["still works"]
