@@ -1,0 +1,129 @@
+"""What Redis is asked: which jobs are still on their way, and whether it is there."""
+
+import time
+from typing import Any
+
+import django_rq
+import pytest
+
+from eda_django.dispatch import RqTransport, jobs
+from eda_django.exceptions import TransportUnavailable
+from tests.dispatch.queues import a_chunk, alive, elsewhere, push
+from tests.integration.servers import closed_port
+
+
+class TestAlive:
+    """G7, and G2: pushing what is still on its way piles up, not pushing what is lost loses."""
+
+    def test_what_waits_in_the_queue_is_alive(self, redis_client: Any) -> None:
+        chunk, json = a_chunk(), a_chunk("json")
+        push(chunk, json)
+        assert alive(chunk, json) == {chunk.token, json.token}
+
+    def test_foreign_jobs_in_the_queue_do_not_matter(self, redis_client: Any) -> None:
+        chunk = a_chunk()
+        for _ in range(3):
+            django_rq.get_queue("fast").enqueue(time.monotonic)
+        push(chunk)
+        assert alive(chunk, a_chunk()) == {chunk.token}
+
+    def test_emptied_redis_has_nothing_alive(self, redis_client: Any) -> None:
+        chunk = a_chunk()
+        push(chunk)
+        redis_client.flushall()
+        assert alive(chunk) == set()
+
+    def test_job_lost_from_the_list_is_not_alive(self, redis_client: Any) -> None:
+        """An eviction takes keys one by one."""
+        chunk = a_chunk()
+        push(chunk)
+        redis_client.delete("rq:queue:fast")
+        push(a_chunk())
+        assert alive(chunk) == set()
+
+    def test_job_whose_hash_is_lost_is_not_alive(self, redis_client: Any) -> None:
+        chunk = a_chunk()
+        push(chunk)
+        redis_client.delete(f"rq:job:{chunk.job_id}")
+        assert alive(chunk) == set()
+
+    def test_job_popped_by_a_worker_that_died_is_not_alive(self, redis_client: Any) -> None:
+        chunk = a_chunk()
+        push(chunk)
+        redis_client.lmove("rq:queue:fast", "rq:queue:fast:intermediate", "LEFT", "RIGHT")
+        assert alive(chunk) == set()
+
+    def test_job_that_is_in_no_list_is_forgotten_in_a_while(self, redis_client: Any) -> None:
+        """G7: RQ would keep for ever what a worker took from several queues before it died."""
+        lost, waiting = a_chunk(), a_chunk()
+        push(lost)
+        redis_client.lpop("rq:queue:fast")
+        push(waiting)
+        assert alive(lost, waiting) == {waiting.token}
+        assert 0 < redis_client.ttl(f"rq:job:{lost.job_id}") <= jobs.FAILURE_TTL
+        assert redis_client.ttl(f"rq:job:{waiting.job_id}") == -1
+
+    def test_job_that_was_run_is_not_alive(self, redis_client: Any) -> None:
+        chunk = a_chunk("json")
+        push(chunk)
+        redis_client.hset(f"rq:job:{chunk.job_id}", "status", "started")
+        assert alive(chunk) == set()
+
+    def test_queue_that_is_gone_from_the_settings_has_nothing_alive(
+        self, redis_client: Any, settings: Any
+    ) -> None:
+        chunk = a_chunk()
+        push(chunk)
+        settings.RQ_QUEUES = {"default": settings.REDIS}
+        assert alive(chunk) == set()
+
+    def test_long_queue_is_not_read_to_its_end(
+        self, redis_client: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """What is behind its head is believed, until the list is short enough to look."""
+        monkeypatch.setattr(jobs, "HEAD", 2)
+        first, lost, last = a_chunk(), a_chunk(), a_chunk()
+        push(first, lost, last, a_chunk())
+        redis_client.lrem("rq:queue:fast", 1, lost.job_id)
+        with redis_client.monitor() as monitor:
+            found = alive(first, lost, last, a_chunk())
+            redis_client.ping()
+            asked = list(iter(lambda: monitor.next_command()["command"], "PING"))
+        assert "LRANGE rq:queue:fast 0 1" in asked
+        assert found == {first.token, lost.token, last.token}
+        redis_client.lpop("rq:queue:fast")
+        assert alive(first, lost, last) == {last.token}
+
+    def test_claims_on_a_redis_that_is_away_count_as_alive(
+        self, redis_client: Any, settings: Any
+    ) -> None:
+        """G4: one Redis away must not stop the relay's work for the others."""
+        transport = RqTransport()
+        unknown, fine, gone = a_chunk("slow"), a_chunk(), a_chunk()
+        push(fine)
+        with elsewhere(settings, "slow", port=closed_port()):
+            found = alive(unknown, fine, gone, transport=transport)
+            assert found == {unknown.token, fine.token}
+            assert alive(unknown, transport=transport) == {unknown.token}
+
+    def test_alive_raises_when_every_redis_is_away(self, settings: Any) -> None:
+        with elsewhere(settings, port=closed_port()), pytest.raises(TransportUnavailable):
+            alive(a_chunk())
+
+
+class TestCheck:
+    def test_one_redis_of_several_is_enough(self, redis_client: Any, settings: Any) -> None:
+        """G4: also when it isn't the doorbell's."""
+        with elsewhere(settings, "default", port=closed_port()):
+            RqTransport().check()
+
+    def test_none_is_too_few(self, settings: Any) -> None:
+        with elsewhere(settings, port=closed_port()), pytest.raises(TransportUnavailable):
+            RqTransport().check()
+
+    def test_redis_that_came_back_is_asked_at_once(self, redis_client: Any, settings: Any) -> None:
+        transport = RqTransport()
+        with elsewhere(settings, port=closed_port()), pytest.raises(TransportUnavailable):
+            push(a_chunk(), transport=transport)
+        transport.check()
+        assert push(a_chunk(), transport=transport) == {}
