@@ -13,6 +13,8 @@ from tests.waiting import PATIENCE, eventually
 
 # What the suite sets for its own processes, and a demo must not see.
 PRIVATE = ("DJANGO_SETTINGS_MODULE", "REDIS_URL", "DATABASE_URL", "DEMO_CONTROL_DIR")
+# What the customers buy of whom a test tells; there are fewer than 99 of it.
+SKU = "teapot-everyday"
 
 
 class DemoProcess:
