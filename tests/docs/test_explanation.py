@@ -1,0 +1,50 @@
+"""The pages that explain name the states, verbs, modules and floors that there are."""
+
+import re
+from configparser import ConfigParser
+
+from eda_django.models import Status
+from eda_django.models.delivery import DeliveryQuerySet
+from eda_django.models.operating import OperatorVerbs
+from eda_django.models.outbox import OutboxQuerySet
+from tests.docs.pages import DOCS, ROOT, named, read, rows, section
+
+
+def test_life_of_a_delivery_has_every_status() -> None:
+    text = read(DOCS / "explanation/life-of-a-delivery.md").split("## Every transition")[0]
+    assert {named(cells[0]) for cells in rows(text)} == set(Status.values)
+
+
+def test_life_of_a_delivery_names_verbs_that_exist() -> None:
+    text = read(DOCS / "explanation/life-of-a-delivery.md")
+    verbs = {named(cells[0]) for cells in rows(section_of_transitions(text))}
+    assert verbs
+    known = {*vars(DeliveryQuerySet), *vars(OperatorVerbs), *vars(OutboxQuerySet)}
+    assert verbs <= known
+
+
+def section_of_transitions(text: str) -> str:
+    return text.split("## Every transition")[1].split("\n## ")[0]
+
+
+def test_architecture_page_has_every_module_and_no_other() -> None:
+    package = ROOT / "eda_django"
+    in_code = {
+        str(path.relative_to(package))
+        for path in package.rglob("*.py")
+        if path.stat().st_size and "migrations" not in path.parts
+    }
+    # A package of several modules is spoken of by its modules.
+    in_code -= {f"{name}/__init__.py" for name in ("models", "admin", "payloads", "dispatch")}
+    text = section(DOCS / "explanation/architecture.md", "Every module")
+    assert {named(cells[0]) for cells in rows(text)} == in_code
+
+
+def test_architecture_page_draws_the_floors_of_the_contract() -> None:
+    contract = ConfigParser()
+    contract.read(ROOT / "setup.cfg")
+    floors = contract["importlinter:contract:floors"]["layers"].split("\n")[1:]
+    text = section(DOCS / "explanation/architecture.md", "The floors")
+    drawn = text.split("```")[1].strip().splitlines()
+    # A remark may stand beside a floor.
+    assert [re.split(" {2,}", line)[0] for line in drawn] == floors

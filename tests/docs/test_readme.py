@@ -1,0 +1,32 @@
+"""The README names versions, targets and variables that there are."""
+
+import re
+from configparser import ConfigParser
+
+from tests.docs.pages import ROOT, read, rows, section
+
+
+def test_readme_has_the_supported_versions() -> None:
+    setup = ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    table = dict(rows(section(ROOT / "README.md", "Supported versions")))
+    classifiers = setup["metadata"]["classifiers"]
+    for name in ("Python", "Django"):
+        assert re.findall(rf":: {name} :: (\d\.\d+)$", classifiers, re.MULTILINE) == (
+            table[name].split(", ")
+        )
+    needed = dict(
+        re.findall(r"^([\w-]+)>=([\d.]+)$", setup["options"]["install_requires"], re.MULTILINE)
+    )
+    oldest = {name: table[name].split()[0] for name in ("django-rq", "rq", "pydantic")}
+    oldest |= {"django": table["Django"].split(",")[0], "redis": table["redis-py"].split()[0]}
+    assert needed == oldest
+
+
+def test_readme_names_make_targets_and_variables_that_exist() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    text = read(ROOT / "README.md")
+    targets = set(re.findall(r"`make (\w+)", text))
+    assert targets == {"demo", "test", "bench"}
+    assert targets <= set(re.findall(r"^(\w+):", makefile, re.MULTILINE))
+    assert all(name in makefile for name in re.findall(r"`make demo (\w+)=", text))
