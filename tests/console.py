@@ -86,3 +86,10 @@ def retrying(**values: Any) -> Any:
 def said(response: Any) -> list[str]:
     """Return what the next page tells the operator."""
     return [str(one) for one in response.context["messages"]]
+
+
+def text(client: Client, page: str) -> str:
+    """Return a page's source in one line."""
+    answer = client.get(page)
+    assert answer.status_code == 200
+    return " ".join(answer.content.decode().split())

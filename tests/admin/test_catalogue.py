@@ -1,0 +1,70 @@
+"""The catalogue: who publishes what to whom."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from eda_django import publish, publishes
+from eda_django.models import OutboxEvent
+from eda_django.registry import registry
+from tests.console import VIEW, operator, url
+from tests.testapp.events import Noted
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def declared() -> Iterator[None]:
+    published = {name: set(paths) for name, paths in registry.published.items()}
+    yield
+    registry.published.clear()
+    registry.published.update(published)
+
+
+@pytest.mark.usefixtures("declared")
+def test_the_catalogue_has_types_publishers_subscriptions_and_volume() -> None:
+    @publishes(Noted)
+    def note() -> Noted:
+        return Noted("x")
+
+    note()
+    publish("gone.by", {})
+    page = operator(*VIEW).get(url("catalogueentry_changelist"))
+    entries = {entry.name: entry for entry in page.context["entries"]}
+    noted = entries["testapp.noted"]
+    assert noted.fields == ("text: str", "behave: str")
+    assert any(path.endswith("<locals>.note") for path in noted.publishers)
+    assert "testapp.behave" in noted.subscribers
+    assert noted.count == 1
+    assert noted.last_seen is not None
+    assert [entry.name for entry in page.context["undeclared"]] == ["gone.by"]
+    assert "testapp.bill" in {s.name for s in page.context["idle"]}
+    assert "testapp.order_placed" in entries
+
+
+def test_the_catalogue_tells_what_waits_for_newer_code_and_what_was_seen_long_ago() -> None:
+    publish("gone.by", {})
+    OutboxEvent.objects.update(
+        available_at=timezone.now(), error="no code", time=timezone.now() - timedelta(days=9)
+    )
+    page = operator(*VIEW).get(url("catalogueentry_changelist"))
+    (entry,) = page.context["waiting"]
+    assert (entry.name, entry.aside) == ("gone.by", 1)
+    assert entry.last_seen is not None
+
+
+def test_who_publishes_what_to_whom_is_drawn_for_fifty_types() -> None:
+    from eda_django.admin.drawing import drawing
+
+    types = {f"app.type_{n}": ([f"p{n // 3}"], [f"s{n}", f"s{(n * 7) % 50}"]) for n in range(50)}
+    drawn = drawing(types)
+    places = [(box.x, box.y) for box in drawn.boxes]
+    assert len(places) == len(set(places))
+    for x in {place for place, _ in places}:
+        heights = sorted(y for place, y in places if place == x)
+        assert (
+            min(b - a for a, b in zip(heights, heights[1:], strict=False)) >= drawn.boxes[0].height
+        )
+    assert all(0 <= box.y <= drawn.height - box.height for box in drawn.boxes)

@@ -1,0 +1,99 @@
+"""What the console's pages cost, and that none shows what is redacted."""
+
+from collections.abc import Callable
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.db import connection
+from django.test import Client, override_settings
+from django.test.utils import CaptureQueriesContext
+
+from eda_django.models import Delivery, FailureNote, OutboxEvent, statistics
+from tests.console import dead, event_row, operator, retrying, text, url
+
+pytestmark = pytest.mark.django_db
+
+
+def fill(count: int) -> None:
+    for _ in range(count):
+        row = dead()
+        retrying(event=row.event, subscriber="testapp.mail", fingerprint=uuid4().hex)
+        dead(status="succeeded")
+        FailureNote.objects.create(subscriber=row.subscriber, fingerprint=uuid4().hex, text="x")
+
+
+def newest(model: Any) -> Any:
+    return model.objects.order_by("-pk")[0].pk
+
+
+PAGES: list[Callable[[], str]] = [
+    lambda: "/admin/eda_django/",
+    lambda: url("overview_changelist"),
+    lambda: url("failure_changelist"),
+    lambda: f"{url('failure_group')}?subscriber=testapp.behave&fingerprint={'f' * 32}",
+    lambda: url("catalogueentry_changelist"),
+    lambda: url("bulkoperation_changelist"),
+    lambda: url("outboxevent_change", newest(OutboxEvent)),
+    lambda: url("delivery_change", newest(Delivery)),
+    lambda: f"{url('outboxevent_changelist')}?period=day&state=dead&source=tests",
+    lambda: f"{url('delivery_changelist')}?status=dead&subscriber=testapp.behave&queue=default",
+    lambda: f"{url('delivery_changelist')}?age=minute",
+]
+
+
+def statements(client: Client, page: str) -> list[str]:
+    # The first request fills Django's cache of content types.
+    assert client.get(page).status_code == 200
+    with CaptureQueriesContext(connection) as captured:
+        client.get(page)
+    return [query["sql"] for query in captured]
+
+
+@pytest.mark.usefixtures("quiet")
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_costs_the_same_for_few_and_for_many_rows(page: Callable[[], str]) -> None:
+    fill(2)
+    client = operator(is_superuser=True)
+    few = statements(client, page())
+    fill(12)
+    many = statements(client, page())
+    assert len(many) == len(few) <= 22
+
+
+@pytest.mark.usefixtures("quiet")
+@pytest.mark.parametrize("page", PAGES)
+def test_no_page_counts_a_table_or_skips_over_rows(page: Callable[[], str]) -> None:
+    fill(2)
+    for sql in statements(operator(is_superuser=True), page()):
+        assert "OFFSET" not in sql
+        # A number of each group, of rows that an index or a limit holds together.
+        if "COUNT(" in sql:
+            assert "GROUP BY" in sql or f"LIMIT {10_000}" in sql, sql
+
+
+def test_figures_look_at_a_bounded_number_of_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(statistics, "MOST", 5)
+    monkeypatch.setattr(statistics, "SAMPLE", 3)
+    for _ in range(8):
+        dead()
+    assert [part.count for part in statistics.backlog("default")] == [5]
+    assert len(statistics.latest_done("default", ["testapp.behave"])) == 3
+    assert sum(statistics.published_by_minute("default", first_id=1).values()) == 5
+
+
+@override_settings(EDA_DJANGO={"REDACT": ["behave"]})
+def test_no_page_shows_what_is_redacted() -> None:
+    """G9."""
+    row = event_row()
+    OutboxEvent.objects.filter(pk=row.pk).update(data={"text": "a", "behave": "t0psecret"})
+    row.refresh_from_db()
+    delivery = dead(event=row, error_text="said t0psecret")
+    delivery.failed_attempts.update(error_text="t0psecret", traceback="t0psecret")
+    client = operator(is_superuser=True)
+    for page in PAGES:
+        if "group" in page():
+            continue
+        assert "t0psecret" not in text(client, page()), page()
+    group = f"{url('failure_group')}?subscriber=testapp.behave&fingerprint={'f' * 32}"
+    assert "t0psecret" not in text(client, group)

@@ -1,0 +1,73 @@
+"""An event's page, its tree, and how it is found."""
+
+from typing import Any
+
+import pytest
+
+from eda_django.models import OutboxEvent
+from tests.console import VIEW, dead, event_row, operator, retrying, text, url
+
+pytestmark = pytest.mark.django_db
+
+
+def test_an_event_tells_its_story_in_order() -> None:
+    row = dead()
+    retrying(subscriber="testapp.mail", event=row.event)
+    page = operator(*VIEW).get(url("outboxevent_change", row.event_id))
+    words = [entry.text for entry in page.context["timeline"]]
+    assert words[0] == "Published by tests"
+    assert "Fanned out to 2 subscriptions" in words
+    assert words[-1] == "testapp.mail: due then"
+    assert "testapp.behave: attempt 3 failed" in words
+    assert "testapp.behave: dead, out of attempts" in words
+    assert "services.py" in page.content.decode()
+
+
+def test_an_event_stands_in_the_tree_of_its_cause_and_effects() -> None:
+    root = event_row("root")
+    family: dict[str, Any] = {"root": root}
+    for name, cause in (("child", "root"), ("grandchild", "child"), ("other", "root")):
+        row = event_row(name, correlation_id=root.correlation_id)
+        OutboxEvent.objects.filter(pk=row.pk).update(causation_id=family[cause].event_id)
+        family[name] = row
+    event_row("stranger")
+    page = operator(*VIEW).get(url("outboxevent_change", family["child"].pk))
+    (node,) = page.context["family"].roots
+    assert node.event.pk == root.pk
+    assert [child.event.pk for child in node.children] == [
+        family["child"].pk,
+        family["other"].pk,
+    ]
+    assert [n.event.pk for n in node.children[0].children] == [family["grandchild"].pk]
+
+
+def test_a_tree_of_thousands_is_cut_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("eda_django.models.family.NEAREST", 3)
+    rows = [event_row(str(n), correlation_id="c") for n in range(12)]
+    page = operator(*VIEW).get(url("outboxevent_change", rows[6].pk))
+    family = page.context["family"]
+    assert family.is_cut
+    assert [row.pk for row in family.events] == [row.pk for row in rows[3:9]]
+
+
+def test_a_long_chain_of_causes_is_shown_without_end_of_depth() -> None:
+    rows = [event_row(str(n), correlation_id="c") for n in range(60)]
+    for cause, row in zip(rows, rows[1:], strict=False):
+        OutboxEvent.objects.filter(pk=row.pk).update(causation_id=cause.event_id)
+    assert operator(*VIEW).get(url("outboxevent_change", rows[0].pk)).status_code == 200
+
+
+@pytest.mark.parametrize("by", ["key", "idempotency_key", "correlation_id", "event_id"])
+def test_an_event_is_found_by_what_an_operator_has_in_hand(by: str) -> None:
+    event_row("other", key="x", idempotency_key="y", correlation_id="z")
+    row = event_row("this", key="order-7", idempotency_key="once-7", correlation_id="chain-7")
+    found = operator(*VIEW).get(url("outboxevent_changelist"), {"q": str(getattr(row, by))})
+    assert [event.pk for event in found.context["cl"].result_list] == [row.pk]
+
+
+def test_the_list_shows_deliveries_done_of_all_and_the_worst_state() -> None:
+    row = dead()
+    dead("testapp.mail", event=row.event, status="succeeded")
+    words = text(operator(*VIEW), url("outboxevent_changelist"))
+    assert "1 / 2" in words
+    assert "eda-bad" in words

@@ -1,0 +1,40 @@
+"""Failures, grouped by subscriber and cause."""
+
+import pytest
+
+from tests.console import TRACE, VIEW, dead, operator, retrying, text, url
+
+pytestmark = pytest.mark.django_db
+
+
+def test_failures_are_grouped_by_subscriber_and_cause() -> None:
+    for _ in range(3):
+        dead()
+    retrying()
+    dead("testapp.mail")
+    dead(fingerprint="e" * 32)
+    dead(status="succeeded")
+    dead(status="discarded")
+    page = operator(*VIEW).get(url("failure_changelist"))
+    found = [
+        (g["group"].subscriber, g["group"].fingerprint[0], g["group"].dead, g["group"].retrying)
+        for g in page.context["groups"]
+    ]
+    assert found == [
+        ("testapp.behave", "f", 3, 1),
+        ("testapp.behave", "e", 1, 0),
+        ("testapp.mail", "f", 1, 0),
+    ]
+    assert page.context["groups"][0]["frame"] == "billing/services.py: vat"
+    assert page.context["groups"][0]["since"] != ""
+
+
+def test_a_group_shows_a_traceback_to_whoever_may_see_attempts() -> None:
+    row = dead()
+    page = f"{url('failure_group')}?subscriber={row.subscriber}&fingerprint={row.fingerprint}"
+    assert TRACE.splitlines()[1].strip().replace('"', "&quot;") in text(operator(*VIEW), page)
+    assert "services.py&quot;" not in text(operator("view_delivery"), page)
+
+
+def test_nothing_fails() -> None:
+    assert "Nothing fails." in text(operator(*VIEW), url("failure_changelist"))

@@ -1,0 +1,95 @@
+"""Sending an event again: to chosen subscriptions, or as an edited copy."""
+
+import json
+
+import pytest
+from django.test import override_settings
+
+from eda_django.models import Delivery, OutboxEvent
+from tests.admin.acting import log, status
+from tests.console import VIEW, dead, event_row, operator, said, url
+
+pytestmark = pytest.mark.django_db
+
+
+def test_an_event_is_sent_to_chosen_subscriptions_again() -> None:
+    row = dead(status="succeeded")
+    client = operator(*VIEW, "resend_outboxevent")
+    page = url("outboxevent_resend", row.event_id)
+    assert b"testapp.behave" in client.get(page).content
+    assert b"This field is required" in client.post(page, {"reason": "r"}).content
+    data = {"subscribers": ["testapp.behave"], "reason": "lost downstream"}
+    assert said(client.post(page, data, follow=True)) == ["The event goes to 1 subscription again."]
+    assert status(row) == "pending"
+    assert log() == [(str(row.event_id), "Resent to testapp.behave: lost downstream")]
+
+
+def test_only_subscriptions_to_the_type_can_be_chosen() -> None:
+    row = dead(status="succeeded")
+    client = operator(*VIEW, "resend_outboxevent")
+    data = {"subscribers": ["testapp.reserve"], "reason": "r"}
+    answer = client.post(url("outboxevent_resend", row.event_id), data)
+    assert b"not one of the available choices" in answer.content
+    assert Delivery.objects.count() == 1
+
+
+def test_resending_needs_its_permission_and_an_event() -> None:
+    row = dead()
+    assert operator(*VIEW).get(url("outboxevent_resend", row.event_id)).status_code == 403
+    client = operator(*VIEW, "resend_outboxevent")
+    assert client.get(url("outboxevent_resend", 999_999)).status_code == 404
+    OutboxEvent.objects.update(relayed_at=None)
+    data = {"subscribers": ["testapp.behave"]}
+    answer = client.post(url("outboxevent_resend", row.event_id), data, follow=True)
+    assert said(answer) == ["The event is gone, or was not fanned out yet."]
+
+
+EDITING = {"SOURCE": "tests", "EDIT_AND_RESEND": True, "REDACT": ["behave"]}
+
+
+def test_editing_is_off_unless_the_site_wants_it() -> None:
+    row = dead()
+    client = operator(is_superuser=True)
+    assert client.get(url("outboxevent_edit", row.event_id)).status_code == 404
+    assert b"/edit/" not in client.get(url("outboxevent_change", row.event_id)).content
+
+
+@override_settings(EDA_DJANGO=EDITING)
+def test_an_edited_copy_names_its_original_and_keeps_what_is_masked() -> None:
+    row = event_row("wrong", key="order-7")
+    OutboxEvent.objects.filter(pk=row.pk).update(data={"text": "wrong", "behave": "secret"})
+    client = operator(*VIEW, "edit_outboxevent")
+    page = url("outboxevent_edit", row.pk)
+    content = client.get(page).content
+    assert b"***" in content
+    assert b"secret" not in content
+    payload = json.dumps({"text": "right", "behave": "***"})
+    client.post(page, {"payload": payload, "reason": "typing error"})
+    copy = OutboxEvent.objects.exclude(pk=row.pk).get()
+    assert copy.data == {"text": "right", "behave": "secret"}
+    assert (copy.key, copy.causation_id) == ("order-7", row.event_id)
+    assert copy.correlation_id == row.correlation_id
+    assert copy.headers["eda_django_copy_of"] == str(row.event_id)
+    assert str(row.event_id).encode() in client.get(url("outboxevent_change", copy.pk)).content
+    row.refresh_from_db()
+    assert row.data["text"] == "wrong"
+    assert len(log()) == 2
+
+
+@override_settings(EDA_DJANGO=EDITING)
+@pytest.mark.parametrize("payload", ["", "{", "[]", "7", '{"text": 7}', '{"text": "\\u0000"}'])
+def test_a_payload_that_does_not_fit_is_told_and_published_nowhere(payload: str) -> None:
+    row = event_row()
+    client = operator(*VIEW, "edit_outboxevent")
+    answer = client.post(url("outboxevent_edit", row.pk), {"payload": payload, "reason": "r"})
+    assert answer.status_code == 200
+    assert b"errorlist" in answer.content
+    assert OutboxEvent.objects.count() == 1
+
+
+@override_settings(EDA_DJANGO=EDITING)
+def test_editing_needs_its_permission() -> None:
+    row = event_row()
+    client = operator(*VIEW, "resend_outboxevent")
+    assert client.get(url("outboxevent_edit", row.pk)).status_code == 403
+    assert b"/edit/" not in client.get(url("outboxevent_change", row.pk)).content

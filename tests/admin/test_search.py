@@ -1,0 +1,115 @@
+"""Filters and search of the lists, also with strange input."""
+
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from eda_django import publish, publish_many
+from eda_django.models import OutboxEvent
+from tests.admin.lists import LISTS, address, deliver, shown
+from tests.testapp.events import Noted
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def several() -> list[Any]:
+    """Publish four events: new, relayed, set aside, and of a type that no code knows."""
+    sent = publish_many(
+        [Noted("a"), Noted("b"), ("gone.by", {}), ("test.plain", {})],
+        key=lambda payload: getattr(payload, "text", "7"),
+        correlation_id="chain-1",
+    )
+    events = OutboxEvent.objects
+    events.filter(event_id=sent[1].id).update(relayed_at=timezone.now())
+    events.filter(event_id=sent[2].id).update(
+        available_at=timezone.now(), error="no running code knows the event type 'gone.by'"
+    )
+    return sent
+
+
+@pytest.mark.parametrize(
+    ("query", "count"),
+    [
+        ({}, 4),
+        ({"state": "new"}, 3),
+        ({"state": "aside"}, 1),
+        ({"state": "relayed"}, 1),
+        ({"state": "nonsense"}, 4),
+        ({"type": "testapp.noted"}, 2),
+        ({"type": "gone.by"}, 1),
+        ({"type": "testapp.noted", "state": "relayed"}, 1),
+        ({"q": "a"}, 1),
+        ({"q": "  a  "}, 1),
+        ({"q": "   "}, 4),
+        ({"q": "7"}, 2),
+        ({"q": "chain-1"}, 4),
+        ({"q": "chain"}, 0),
+    ],
+)
+def test_events_are_filtered_and_found(
+    several: list[Any], admin_client: Client, query: dict[str, str], count: int
+):
+    assert shown(admin_client, "outboxevent", **query) == count
+
+
+def test_events_are_found_by_their_id_and_by_the_id_that_their_chain_began_with(
+    admin_client: Client,
+):
+    first = publish(Noted("a"))
+    publish(Noted("b"), correlation_id=first.correlation_id)
+    publish(Noted("c"))
+    assert shown(admin_client, "outboxevent", q=str(first.id)) == 2
+    assert shown(admin_client, "outboxevent", q=first.id.hex) == 1
+
+
+@pytest.mark.parametrize(
+    ("query", "count"),
+    [
+        ({}, 3),
+        ({"status": "dead"}, 1),
+        ({"status": "succeeded"}, 2),
+        ({"status": "discarded"}, 0),
+        ({"subscriber": "testapp.mail"}, 1),
+        ({"subscriber": "gone.by"}, 1),
+        ({"q": "customer-7"}, 2),
+        ({"q": "customer"}, 0),
+        ({"q": "999999"}, 0),
+    ],
+)
+def test_deliveries_are_filtered_and_found(admin_client: Client, query: dict[str, str], count: int):
+    first = publish(Noted("a"), key="customer-7")
+    one = deliver(first.id)
+    deliver(first.id, subscriber="testapp.mail", status="dead")
+    second = publish(Noted("b"), key=str(one.pk))
+    deliver(second.id, subscriber="gone.by")
+    assert shown(admin_client, "delivery", **query) == count
+    assert shown(admin_client, "delivery", q=str(first.id)) == 2
+    assert shown(admin_client, "delivery", q=str(one.pk)) == 2
+
+
+STRANGE = ["\x00", "a\x00b", "9" * 30, "9" * 18, "-1", "²", "٣", "a" * 10_000, "%", "'", '"', "\\"]
+STRANGE += ["\ud800", "0x10", "1e5", "{}", "🎁", "\u202e", "00000000-0000-0000-0000-00000000000g"]
+
+
+@pytest.mark.parametrize("model", ["outboxevent", "delivery"])
+@pytest.mark.parametrize("field", ["q", "type", "subscriber", "status", "state", "p", "o", "e"])
+def test_strange_input_finds_nothing_and_breaks_nothing(
+    admin_client: Client, model: str, field: str
+):
+    publish(Noted("a"))
+    for text in STRANGE:
+        encoded = {field: text.encode("utf-8", "surrogatepass")}
+        assert admin_client.get(address(model), encoded, follow=True).status_code == 200
+
+
+@pytest.mark.parametrize("pk", ["0", "abc", "9" * 30, "-1", "_00", "1_2F"])
+@pytest.mark.parametrize("model", LISTS)
+def test_a_row_that_is_not_there_is_told_and_breaks_nothing(
+    admin_client: Client, model: str, pk: str
+):
+    answer = admin_client.get(address(model, f"{pk}/change/"), follow=True)
+    assert answer.status_code == 200
+    assert b"exist" in answer.content
