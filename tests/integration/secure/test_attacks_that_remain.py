@@ -1,176 +1,29 @@
-"""What somebody can still do who can write to Redis, and to nothing else: the table of the docs.
+"""What somebody can still do who can write to Redis, and to nothing else: the docs' table goes on.
 
 Relay and workers are real, and configured as the docs tell to. The attacker reads and writes Redis
 by hand. Whatever is done, no effect is lost or doubled, and nothing runs that is not the site's.
 """
 
 import json
-from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
-import django_rq
 import pytest
-from django.core.management import call_command
 
 from eda_django.models import Attempt, Delivery, Status
-from tests import attacker
-from tests.attacker import LISTED, call, consume_call, forge, pickled, stolen
+from tests.attacker import LISTED, call, consume_call, forge, stolen
 from tests.integration import ordering
 from tests.integration.ordering import place_notes
-from tests.integration.processes import Process, Processes
-from tests.integration.test_workers import dump
+from tests.integration.secure.site import Site, once, push_notes
 from tests.testapp.models import Effect
 from tests.waiting import eventually
 
 # The attacker has Redis, not the database.
 pytestmark = [pytest.mark.processes, pytest.mark.once]
 
-JSON = "rq.serializers.JSONSerializer"
-KINDS = {
-    "fork": ("rqworker", "default"),
-    "simple": ("rqworker", "default", "--worker-class=eda_django.secure.SecureSimpleWorker"),
-    "pool": ("rqworker-pool", "default", "--num-workers=2"),
-}
-
-
-@pytest.fixture
-def trap(tmp_path: Path) -> Iterator[Path]:
-    """Return the path of what must not exist after the test."""
-    path = tmp_path / "sprung"
-    yield path
-    assert not path.exists(), "something ran that must not run"
-
-
-class Site:
-    """A relay and workers that are closed to strangers' jobs."""
-
-    def __init__(self, processes: Processes, trap: Path) -> None:
-        self._processes = processes
-        self._environment = {
-            "EDA_TEST_SECURE": "1",
-            "EDA_TEST_LEASE": "0.5",
-            "EDA_TEST_TRAP": str(trap),
-        }
-
-    def relay(self) -> Process:
-        process = self._processes.relay(**self._environment)
-        process.says("relay started")
-        return process
-
-    def worker(self, kind: str = "simple", *words: str) -> Process:
-        return self._processes.run(*KINDS[kind], *words, **self._environment)
-
-    def work(self) -> None:
-        """Do all that is in the queue, here: it is RQ's SimpleWorker, and needs no process."""
-        django_rq.get_worker("default").work(burst=True)
-
-
-@pytest.fixture
-def site(processes: Processes, trap: Path, settings: Any) -> Site:
-    settings.RQ = attacker.SECURE
-    settings.EDA_DJANGO = {**settings.EDA_DJANGO, "ALLOWED_JOBS": [LISTED], "LEASE": 0.5}
-    settings.RQ_QUEUES = {n: {**q, "SERIALIZER": JSON} for n, q in settings.RQ_QUEUES.items()}
-    return Site(processes, trap)
-
-
-def push_notes(*behaviours: str) -> None:
-    """Publish, and have a relay push; no relay is left to mend anything."""
-    place_notes(*behaviours)
-    call_command("relay", "--once")
-
 
 def attempts() -> list[int]:
     return list(Delivery.objects.order_by("pk").values_list("attempts", flat=True))
-
-
-def effects() -> Counter[Any]:
-    """Return how many effects each event has had."""
-    return Counter(Effect.objects.values_list("event_id", flat=True))
-
-
-def once(count: int) -> bool:
-    """Return whether so many deliveries are done, each with one effect."""
-    found = effects()
-    done = ordering.statuses() == {Status.SUCCEEDED: count}
-    return done and len(found) == count and set(found.values()) == {1}
-
-
-# Nothing
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_other_functions_and_pickles_do_not_run(
-    site: Site, redis_client: Any, trap: Path, tmp_path: Path, kind: str
-) -> None:
-    """In whatever worker: refused jobs fail, a listed function and the deliveries run."""
-    jobs = [
-        forge(redis_client, call("os.mkdir", str(trap)), queue="default"),
-        forge(redis_client, pickled(trap), queue="default"),
-        forge(
-            redis_client,
-            call(LISTED, str(trap)),
-            queue="default",
-            failure_callback_name=attacker.UNLISTED,
-        ),
-    ]
-    abandoned = forge(
-        redis_client,
-        call(LISTED, str(trap)),
-        queue="default",
-        status="started",
-        failure_callback_name=attacker.UNLISTED,
-        meta=pickled(trap),
-    )
-    redis_client.lrem("rq:queue:default", 0, abandoned)
-    redis_client.zadd("rq:wip:default", {f"{abandoned}:1": 1})
-    forge(redis_client, call(LISTED, str(tmp_path / "mine")), queue="default")
-    push_notes("", "")
-    worker = site.worker(kind, "--burst")
-    assert worker.ends() == 0, worker.log
-    for job_id in (*jobs, abandoned):
-        assert redis_client.hget(f"rq:job:{job_id}", "status") == b"failed"
-    assert (tmp_path / "mine").exists()
-    assert once(2)
-
-
-def test_ids_without_the_token_start_nothing(site: Site, redis_client: Any) -> None:
-    """A token is 122 random bits, and no delivery starts under another."""
-    push_notes("", "")
-    redis_client.flushall()
-    ids = list(Delivery.objects.values_list("pk", flat=True))
-    for token in (uuid4().hex, "0" * 32):
-        forge(redis_client, consume_call(ids, token=token), queue="default")
-    site.work()
-    assert ordering.statuses() == {Status.QUEUED: 2}
-    assert not redis_client.zcard("rq:failed:default")
-
-
-@pytest.mark.django_db(transaction=True, databases=["default", "other"])
-def test_another_database_has_nothing_under_the_token(site: Site, redis_client: Any) -> None:
-    push_notes("")
-    [(_, ids, kwargs)] = stolen(redis_client, queue="default")
-    redis_client.flushall()
-    fine = forge(redis_client, consume_call(ids, **{**kwargs, "using": "other"}), queue="default")
-    refused = forge(
-        redis_client, consume_call(ids, **{**kwargs, "using": "elsewhere"}), queue="default"
-    )
-    site.work()
-    assert ordering.statuses() == {Status.QUEUED: 1}
-    failed = redis_client.zrange("rq:failed:default", 0, -1)
-    assert (fine.encode() in failed, failed) == (False, [refused.encode()])
-
-
-def test_redis_tells_ids_and_names_only(site: Site, redis_client: Any) -> None:
-    """What can be read there: numbers, tokens, names of subscribers, queues and workers."""
-    order, *_ = ordering.place_orders(1)
-    call_command("relay", "--once")
-    text = dump(redis_client)
-    assert "testapp.reserve" in text
-    for secret in ("O-0", "2026-03-29", str(order.payload.reference)):
-        assert secret not in text
 
 
 # Sooner
