@@ -1,0 +1,34 @@
+"""What the checks find, and subscribers for them to find."""
+
+from typing import Any
+
+from django.core import checks as django_checks
+from django.core.checks import CheckMessage
+
+from eda_django import Event
+
+
+def found(**options: Any) -> list[CheckMessage]:
+    """Run all checks as `manage.py check` does; return the library's."""
+    messages = django_checks.run_checks(**options)
+    return [m for m in messages if str(m.id).startswith("eda_django.")]
+
+
+def on_event(event: Event[Any]) -> None:
+    """Subscribe to whatever a test needs."""
+
+
+ON_EVENT = "tests.checks.checking.on_event"
+
+
+def assert_one(number: str, level: int, text: str, hint: str, *, obj: Any, **options: Any) -> None:
+    [message] = found(**options)
+    assert message.id == f"eda_django.{number}"
+    assert message.level == level
+    assert message.msg == text
+    page = f"docs/reference/checks.md#{number.lower()}"
+    assert message.hint == f"{hint} See {page}"
+    assert message.obj == obj
+
+
+ERROR, WARNING = django_checks.ERROR, django_checks.WARNING

@@ -1,0 +1,157 @@
+"""`manage.py check`: each error has a test that provokes it, and a clean project is silent."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from django.core.checks.registry import registry as check_registry
+from django.test import override_settings
+
+from eda_django import Event, checks, event, subscribes
+from tests.checks.checking import ERROR, ON_EVENT, assert_one, found, on_event
+from tests.testapp.events import Noted
+
+
+def on_other(event: Event[Any]) -> None:
+    """Subscribe to something else."""
+
+
+@pytest.mark.django_db(databases=["default", "other"])
+def test_a_clean_project_is_silent():
+    assert found(databases=["default", "other"]) == []
+    assert found(tags=["eda_django"]) == []
+
+
+def test_the_checks_are_registered_once():
+    before = len(check_registry.get_checks())
+    checks.register()
+    assert len(check_registry.get_checks()) == before
+    tagged = check_registry.get_checks()
+    assert sum(check.__module__ == "eda_django.checks" for check in tagged) == 6
+
+
+@override_settings(EDA_DJANGO={"BATCH_SZIE": 5})
+def test_e001_an_unknown_key():
+    assert_one(
+        "E001",
+        ERROR,
+        "Unknown EDA_DJANGO key 'BATCH_SZIE', did you mean 'BATCH_SIZE'?",
+        "Correct settings.EDA_DJANGO.",
+        obj=None,
+    )
+
+
+@override_settings(EDA_DJANGO={"QUEUE": 5, "LEASE": "30"})
+def test_e001_mistyped_values_and_the_other_checks_go_on():
+    assert [m.msg for m in found()] == [
+        "EDA_DJANGO['QUEUE'] must be the name of a queue in RQ_QUEUES, not 5.",
+        "EDA_DJANGO['LEASE'] must be a number of seconds above 0, not '30'.",
+    ]
+
+
+@override_settings(EDA_DJANGO="fast")
+def test_e001_a_setting_that_is_no_dict():
+    assert [m.msg for m in found()] == ["EDA_DJANGO must be a dict of options, not 'fast'."]
+
+
+def test_e002_two_subscriptions_of_one_name():
+    subscribes(Noted, name="test.same")(on_event)
+    subscribes(Noted, name="test.same")(on_other)
+    lines = [f.__code__.co_firstlineno for f in (on_event, on_other)]
+    assert_one(
+        "E002",
+        ERROR,
+        f"Two subscribers are named 'test.same': {ON_EVENT} (line {lines[0]}) and "
+        f"tests.checks.test_errors.on_other (line {lines[1]}).",
+        "Give one of them another name: @subscribes(…, name=…).",
+        obj="tests.checks.test_errors.on_other",
+    )
+
+
+@pytest.mark.parametrize("second", ["test.MAIL", "test.mail "])
+def test_e002_two_names_that_are_one_to_mysql(second: str):
+    """G4: there, the relay could give neither subscriber its delivery."""
+    subscribes(Noted, name="test.mail")(on_event)
+    subscribes(Noted, name=second)(on_other)
+    assert_one(
+        "E002",
+        ERROR,
+        f"The subscribers 'test.mail' and {second!r} have one name to a database that compares "
+        f"without case, such as MySQL.",
+        "Give one of them another name: @subscribes(…, name=…).",
+        obj="tests.checks.test_errors.on_other",
+    )
+
+
+class Desk:
+    def on_event(self, event: Event[Any] | None = None) -> None:
+        """Belong to an object that no worker has."""
+
+
+def test_e003_a_subscriber_that_no_worker_could_import():
+    def nested(event: Event[Any]) -> None: ...
+
+    def gone(event: Event[Any]) -> None: ...
+
+    def of_no_module(event: Event[Any]) -> None: ...
+
+    gone.__qualname__ = "gone"
+    of_no_module.__qualname__ = "of_no_module"
+    of_no_module.__module__ = "nowhere"
+    functions: tuple[Any, ...] = (
+        nested,
+        lambda event: None,
+        Desk().on_event,
+        Desk.on_event,
+        gone,
+        of_no_module,
+    )
+    for number, function in enumerate(functions):
+        subscribes(Noted, name=f"test.{number}")(function)
+    messages = found()
+    assert [m.id for m in messages] == ["eda_django.E003"] * len(functions)
+    path = f"tests.checks.test_errors.{nested.__qualname__}"
+    assert messages[0].msg == (
+        f"Subscriber 'test.0' ({path}) is a lambda or defined inside a function or class, so no "
+        f"worker could find it."
+    )
+    assert messages[0].hint == (
+        "Define it at the top level of a subscribers.py. See docs/reference/checks.md#e003"
+    )
+
+
+def test_e004_a_queue_that_is_not_in_rq_queues(alone: None, settings: Any):
+    settings.RQ_QUEUES = {"default": {}, "fast": {}}
+    subscribes(Noted, queue="fats")(on_event)
+    assert_one(
+        "E004",
+        ERROR,
+        f"Subscriber {ON_EVENT!r} has queue 'fats', which is not in RQ_QUEUES.",
+        "Add 'fats' to settings.RQ_QUEUES; it has 'default', 'fast'.",
+        obj=ON_EVENT,
+    )
+
+
+def test_e004_the_default_queue_counts_too(alone: None):
+    subscribes(Noted)(on_event)
+    with override_settings(EDA_DJANGO={"QUEUE": "events"}):
+        [message] = found()
+    assert message.msg == f"Subscriber {ON_EVENT!r} has queue 'events', which is not in RQ_QUEUES."
+
+
+def test_e005_a_class_that_pydantic_can_not_read():
+    class Odd:
+        pass
+
+    @event("test.odd")
+    @dataclass
+    class HasOdd:
+        field: Odd
+
+    [message] = found()
+    assert (message.id, message.level, message.obj) == ("eda_django.E005", ERROR, "test.odd")
+    assert message.msg.startswith(f"Event class {HasOdd.__qualname__}: Unable to generate pydantic")
+    assert message.hint == (
+        "Give every field a type that pydantic knows; before Python 3.12 take TypedDict from "
+        "typing_extensions. See docs/reference/checks.md#e005"
+    )

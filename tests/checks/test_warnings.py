@@ -1,0 +1,122 @@
+"""`manage.py check`: each warning has a test that provokes it."""
+
+from typing import Any
+
+import pytest
+from django.db import OperationalError, connection, connections
+from django.test import override_settings
+
+from eda_django import checks, subscribes
+from eda_django.models import OutboxEvent
+from tests.checks.checking import ON_EVENT, WARNING, assert_one, found, on_event
+from tests.testapp.events import Noted
+
+
+def test_w001_an_exact_name_that_nothing_declares():
+    subscribes("ordres.placed", "ordres.*", name="test.typo")(on_event)
+    assert_one(
+        "W001",
+        WARNING,
+        "Subscriber 'test.typo' waits for 'ordres.placed', which nothing declares.",
+        "Is the name right? Otherwise declare it on a class in events.py: @event('ordres.placed').",
+        obj=ON_EVENT,
+    )
+
+
+def test_w002_a_timeout_above_the_queues(alone: None, settings: Any):
+    settings.RQ_QUEUES = {"fast": {"DEFAULT_TIMEOUT": 30}}
+    subscribes(Noted, name="test.slow", queue="fast", timeout=60.5)(on_event)
+    assert_one(
+        "W002",
+        WARNING,
+        "Subscriber 'test.slow' has timeout=60.5, but its queue 'fast' is meant for jobs of at "
+        "most 30 s.",
+        "Raise DEFAULT_TIMEOUT of RQ_QUEUES['fast'], or lower the subscriber's timeout.",
+        obj=ON_EVENT,
+    )
+
+
+@pytest.mark.parametrize("limit", [60, 3600, -1, "1h", None])
+def test_w002_is_silent_where_the_queue_allows_as_much(alone: None, settings: Any, limit: Any):
+    settings.RQ_QUEUES = {"fast": {"DEFAULT_TIMEOUT": limit}}
+    subscribes(Noted, queue="fast", timeout=60)(on_event)
+    assert found() == []
+
+
+def test_w002_counts_rqs_own_default(alone: None, settings: Any):
+    settings.RQ_QUEUES = {"fast": {}}
+    subscribes(Noted, name="test.slow", queue="fast", timeout=181)(on_event)
+    assert [m.msg for m in found()] == [
+        "Subscriber 'test.slow' has timeout=181, but its queue 'fast' is meant for jobs of at "
+        "most 180 s."
+    ]
+
+
+@pytest.fixture
+def no_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(OutboxEvent._meta, "db_table", "not_migrated")
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("no_table")
+def test_w003_a_database_in_use_without_the_outbox(monkeypatch: pytest.MonkeyPatch):
+    assert_one(
+        "W003",
+        WARNING,
+        "Database 'default' has no table 'not_migrated', so publish() and the relay fail there.",
+        "Run: manage.py migrate --database=default eda_django",
+        obj=None,
+        databases=["default"],
+    )
+    assert found(databases=[]) == []
+    monkeypatch.setattr("sys.argv", ["manage.py", "migrate"])
+    assert found(databases=["default"]) == []
+
+
+class NoOutbox:
+    """Keeps the library's tables off the second database."""
+
+    def allow_migrate(self, db: str, app_label: str, **_: Any) -> bool | None:
+        return not (db == "other" and app_label == "eda_django")
+
+
+@pytest.mark.django_db(databases=["default", "other"])
+@pytest.mark.usefixtures("no_table")
+@override_settings(DATABASE_ROUTERS=[NoOutbox()])
+def test_w003_is_silent_where_the_router_wants_no_outbox():
+    assert [m.msg.split()[1] for m in found(databases=["default", "other"])] == ["'default'"]
+
+
+@pytest.mark.django_db
+def test_w003_is_silent_about_a_database_that_is_away(monkeypatch: pytest.MonkeyPatch):
+    def away(*_: Any) -> None:
+        raise OperationalError("could not connect")
+
+    monkeypatch.setattr(connection.introspection, "table_names", away)
+    assert checks.has_outbox("default")
+    assert checks.check_databases(databases=["default"]) == []
+
+
+@pytest.fixture
+def as_sqlite(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Have the default database look like SQLite; return its options."""
+    options: dict[str, Any] = {}
+    monkeypatch.setattr(connections["default"], "vendor", "sqlite")
+    monkeypatch.setitem(connections.settings["default"], "OPTIONS", options)
+    return options
+
+
+def test_w004_sqlite_that_does_not_wait_for_its_writer(as_sqlite: dict[str, Any]):
+    assert_one(
+        "W004",
+        WARNING,
+        "Database 'default' is SQLite without transaction_mode 'IMMEDIATE': a subscriber that "
+        "reads before it writes fails with 'database is locked' when others write.",
+        "Set DATABASES[…]['OPTIONS'] = {'transaction_mode': 'IMMEDIATE', 'timeout': 30}.",
+        obj=None,
+    )
+    as_sqlite["transaction_mode"] = "DEFERRED"
+    assert [m.id for m in found()] == ["eda_django.W004"]
+    for mode in ("IMMEDIATE", "exclusive"):
+        as_sqlite["transaction_mode"] = mode
+        assert found() == []
