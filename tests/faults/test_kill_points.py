@@ -1,7 +1,7 @@
 """Processes that die between two steps, at every place there is: nothing is lost, nothing doubled.
 
-The table is in points.py. What it does not say is the same everywhere: every event arrives, every
-effect is there once, and who had nothing to do with it took one attempt.
+The table is in relay_points.py and worker_points.py. What it does not say is the same everywhere:
+every event arrives, every effect is there once, and who had nothing to do with it took one attempt.
 """
 
 import pytest
@@ -9,9 +9,11 @@ import redis
 
 from eda_django.models import Attempt, Delivery, OutboxEvent, Status
 from eda_django.models.clock import after
-from tests.faults import outcome, points
+from tests.faults import outcome
 from tests.faults.children import Child, Children
 from tests.faults.points import ALL, EVENTS, LOST, Point
+from tests.faults.relay_points import PRUNE, PUBLISHER, RELAY
+from tests.faults.worker_points import WORKER
 from tests.integration import ordering
 from tests.integration.processes import ROOT
 from tests.relaying import lapse_leases
@@ -98,7 +100,7 @@ def table(rows: tuple[Point, ...]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("point", rows, ids=lambda point: point.name)
 
 
-@table(points.PUBLISHER[:1])
+@table(PUBLISHER[:1])
 def test_publisher_that_dies_before_its_commit_leaves_nothing(site: Site, point: Point) -> None:
     """G1."""
     site.publish(dies=point.dies)
@@ -107,7 +109,7 @@ def test_publisher_that_dies_before_its_commit_leaves_nothing(site: Site, point:
     assert ordering.statuses() == {}
 
 
-@table(points.PUBLISHER[1:])
+@table(PUBLISHER[1:])
 def test_publisher_that_dies_before_it_rings_loses_nothing(site: Site, point: Point) -> None:
     """G2."""
     site.publish(dies=point.dies)
@@ -117,7 +119,7 @@ def test_publisher_that_dies_before_it_rings_loses_nothing(site: Site, point: Po
     site.check_the_end()
 
 
-@table(points.RELAY)
+@table(RELAY)
 def test_relay_that_dies_loses_and_doubles_nothing(site: Site, point: Point) -> None:
     """G2, G3, G7."""
     site.come_to(point.given)
@@ -127,7 +129,7 @@ def test_relay_that_dies_loses_and_doubles_nothing(site: Site, point: Point) -> 
     site.check_the_end()
 
 
-@table(points.PRUNE)
+@table(PRUNE)
 def test_relay_that_dies_pruning_deletes_whole_events_or_none(site: Site, point: Point) -> None:
     """G7: and nothing that is unfinished or dead."""
     site.publish()
@@ -153,7 +155,7 @@ def test_relay_that_dies_pruning_deletes_whole_events_or_none(site: Site, point:
     assert not Attempt.objects.exists()
 
 
-@table(points.WORKER)
+@table(WORKER)
 def test_worker_that_dies_loses_and_doubles_nothing(site: Site, point: Point) -> None:
     """G2, G3, G4."""
     site.come_to("queued")
@@ -191,7 +193,7 @@ def test_every_row_of_the_page_has_its_kill_points() -> None:
     text = (ROOT / "docs/explanation/guarantees.md").read_text()
     table = text.split("## If X dies")[1].split("|---|---|---|\n")[1].split("\n\n")[0]
     rows = [tuple(cell.strip() for cell in line.split("|")[1:3]) for line in table.splitlines()]
-    planted = {p.row for p in (*points.PUBLISHER, *points.RELAY, *points.WORKER, *points.PRUNE)}
+    planted = {p.row for p in (*PUBLISHER, *RELAY, *WORKER, *PRUNE)}
     assert len(set(rows)) == len(rows)
     assert set(rows) == planted | set(ELSEWHERE)
     tests = "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
