@@ -1,16 +1,10 @@
-"""The measurements of recovery: one shop under a steady load, and what is done to it."""
+"""The measurements of recovery: the parts are run, and the table printed."""
 
 import os
-import signal
-import statistics
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
 
-from django.db import InterfaceError, OperationalError, connection, transaction
 from rich.console import Console
 
 from example_project.demo.redis_server import RedisServer
@@ -18,44 +12,10 @@ from example_project.demo.supervisor import Supervisor
 from example_project.demo.switches import Switches
 from tests import databases
 from tests.forking import preload
-from tests.soak.faults import answers
+from tests.soak.measured_shop import Row, Shop
 from tests.soak.place import LEASE, Place, steady_port
 from tests.soak.servers import OWN
-from tests.soak.session import SIMPLE, SQLITE_RELAYS, close_and_drop, set_up
-
-WORKERS = 3
-# Seconds that the load runs before something is done to it, and that are watched after.
-BEFORE, AFTER = 8.0, 12.0
-# Seconds that Redis is down.
-DOWN = 3.0
-# Throughput is back when a window of so many seconds has this share of what it was.
-WINDOW, SHARE = 2.0, 0.95
-# What is promised, in seconds.
-WORKER_LIMIT, BACK_LIMIT = LEASE + 5.0, 10.0
-PATIENCE = 90.0
-TICK = 0.05
-# Seconds between two events whose delay is taken.
-PROBE = 0.25
-
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """One line of the table; `limit` is in seconds, None where nothing is promised."""
-
-    what: str
-    seconds: tuple[float, ...]
-    limit: float | None = None
-
-    @property
-    def is_kept(self) -> bool:
-        return self.limit is None or max(self.seconds) <= self.limit
-
-    def line(self) -> str:
-        limit = "" if self.limit is None else f"{self.limit:.0f}"
-        middle, longest = statistics.median(self.seconds), max(self.seconds)
-        return f"| {self.what} | {len(self.seconds)} | {middle:.2f} | {longest:.2f} | {limit} |"
+from tests.soak.session import close_and_drop, set_up
 
 
 def measure(folder: Path, *, parts: Sequence[str], trials: int, rate: int) -> list[Row]:
@@ -80,7 +40,7 @@ def measure(folder: Path, *, parts: Sequence[str], trials: int, rate: int) -> li
 
 
 @contextmanager
-def shop(folder: Path, *, with_server: bool) -> Iterator["Shop"]:
+def shop(folder: Path, *, with_server: bool) -> Iterator[Shop]:
     """Run a shop, on a database server of its own if that is to be restarted."""
     vendor = databases.vendor()
     own = (
@@ -103,210 +63,3 @@ def shop(folder: Path, *, with_server: bool) -> Iterator["Shop"]:
     finally:
         if own:
             own.stop()
-
-
-class Shop:
-    """Relays and workers, and a publisher that keeps its pace."""
-
-    def __init__(
-        self,
-        place: Place,
-        supervisor: Supervisor,
-        switches: Switches,
-        redis: RedisServer,
-        restart_server: Callable[[], None] | None,
-    ) -> None:
-        from tests.soak import pieces
-        from tests.soak.outside import Outside
-        from tests.soak.pieces import Forked
-
-        self.place, self.supervisor, self.switches = place, supervisor, switches
-        self.redis_server, self.restart_server = redis, restart_server
-        self.outside = Outside(place.log("lock"))
-        self._publisher: Forked | None = None
-        self._probes = self._probed = 0
-        relays = SQLITE_RELAYS if place.is_sqlite else 2
-        self.relays = [pieces.relay(f"relay-{n}", place.log(f"relay-{n}")) for n in range(relays)]
-        self.workers = [
-            pieces.worker(f"worker-{n}", place.log(f"worker-{n}"), "fast", "slow", kind=SIMPLE)
-            for n in range(WORKERS)
-        ]
-        supervisor.add(redis)
-        for piece in (*self.relays, *self.workers):
-            supervisor.add(piece)
-
-    # What is measured
-
-    def worker(self, trials: int, rate: int) -> list[Row]:
-        """Kill the worker that runs a delivery; wait until that is started again elsewhere."""
-        return [
-            Row(
-                what="a killed worker's delivery starts again",
-                seconds=tuple(self._kill_worker(n) for n in range(trials)),
-                limit=WORKER_LIMIT,
-            )
-        ]
-
-    def relay(self, trials: int, rate: int) -> list[Row]:
-        """Kill one of the relays; compare the delay of events before and after."""
-        before: list[float] = []
-        after: list[float] = []
-        with self._load(rate):
-            for _ in range(trials):
-                before += self._delays(BEFORE)
-                pid = self.relays[0].pid
-                assert pid
-                os.kill(pid, signal.SIGKILL)
-                after += self._delays(AFTER)
-        count = "one relay" if len(self.relays) == 1 else "two relays"
-        limit = LEASE + 5.0
-        return [
-            Row(what=f"from publish to effect, {count}", seconds=tuple(before)),
-            Row(what="the same, from a relay's death on", seconds=tuple(after), limit=limit),
-        ]
-
-    def redis(self, trials: int, rate: int) -> list[Row]:
-        return [self._back("throughput is back after Redis is", self._bounce_redis, trials, rate)]
-
-    def connections(self, trials: int, rate: int) -> list[Row]:
-        what = "throughput is back after all connections were cut"
-        return [self._back(what, lambda: self.outside.cut(None), trials, rate)]
-
-    def server(self, trials: int, rate: int) -> list[Row]:
-        assert self.restart_server
-        what = "throughput is back after the database server is"
-        return [self._back(what, self.restart_server, trials, rate)]
-
-    # How
-
-    def _kill_worker(self, number: int) -> float:
-        from tests.soak.site import Placed
-        from tests.testapp.models import Effect
-
-        name = f"placed:7.{number}.0"
-        self._publish(Placed(name, 0, PATIENCE))
-        victim = until(lambda: next((w for w in self.workers if name in w.tail()), None))
-        pid = victim.pid
-        assert pid
-        os.kill(pid, signal.SIGKILL)
-        began = time.monotonic()
-        done = Effect.objects.filter(subscriber="soak.reserve", note__startswith=name)
-        until(done.exists)
-        return time.monotonic() - began
-
-    def _delays(self, seconds: float) -> list[float]:
-        """Publish probes for so long; return how long each took to have its effect."""
-        from tests.soak.site import Paid
-        from tests.testapp.models import Effect
-
-        sent: dict[str, float] = {}
-        found: list[float] = []
-        ends_at = time.monotonic() + seconds
-        done = Effect.objects.filter(subscriber="soak.mail", note__startswith="paid:8.")
-        next_at = 0.0
-        while time.monotonic() < ends_at or sent:
-            if next_at <= time.monotonic() < ends_at:
-                next_at = time.monotonic() + PROBE
-                self._probes += 1
-                self._publish(Paid(f"paid:8.{self._probes}.0"))
-                sent[f"paid:8.{self._probes}.0"] = time.monotonic()
-            for note in done.filter(pk__gt=self._probed).order_by("pk").values_list("note"):
-                began = sent.pop(note[0].partition(" ")[0], None)
-                if began is not None:
-                    found.append(time.monotonic() - began)
-            if time.monotonic() > ends_at + PATIENCE:
-                raise TimeoutError(f"no effect of {', '.join(sent)}")
-            time.sleep(TICK)
-        self._probed = done.order_by("-pk").values_list("pk", flat=True)[0]
-        return found
-
-    def _back(self, what: str, do: Callable[[], Any], trials: int, rate: int) -> Row:
-        with self._load(rate):
-            seconds = tuple(self._time_back(do) for _ in range(trials))
-        return Row(what=what, seconds=seconds, limit=BACK_LIMIT)
-
-    def _time_back(self, do: Callable[[], Any]) -> float:
-        """Return the seconds until a window of time has the throughput there was before."""
-        # What is left of the last outage is done faster than what comes in.
-        self.place.hold.touch()
-        until(lambda: not self._waiting())
-        self.place.hold.unlink()
-        before, began = self._count(), time.monotonic()
-        time.sleep(BEFORE)
-        wanted = (self._count() - before) / (time.monotonic() - began) * SHARE
-        do()
-        began = time.monotonic()
-        samples = [(began, self._count())]
-        while time.monotonic() < began + PATIENCE:
-            time.sleep(TICK)
-            now = time.monotonic()
-            samples.append((now, self._count()))
-            window = [(at, count) for at, count in samples if at >= now - WINDOW]
-            at, count = window[0]
-            if now - began >= WINDOW and (samples[-1][1] - count) / (now - at) >= wanted:
-                return now - began
-        raise TimeoutError(f"throughput did not come back to {wanted:.1f} deliveries a second")
-
-    def _count(self) -> int:
-        """Return how many effects there are; wait for the database, if it is away."""
-        from tests.testapp.models import Effect
-
-        while True:
-            try:
-                return int(Effect.objects.count())
-            except (OperationalError, InterfaceError):
-                connection.close()
-                time.sleep(TICK)
-
-    def _waiting(self) -> int:
-        from tests.soak.outside import backlog
-
-        return backlog()
-
-    def _bounce_redis(self) -> None:
-        pid = self.redis_server.pid
-        assert pid
-        self.switches.turn("redis", on=False)
-        os.kill(pid, signal.SIGKILL)
-        time.sleep(DOWN)
-        self.switches.turn("redis", on=True)
-        until(lambda: answers(self.redis_server))
-
-    def _publish(self, payload: Any) -> None:
-        from eda_django import publish
-
-        with transaction.atomic():
-            publish(payload)
-
-    @contextmanager
-    def _load(self, rate: int) -> Iterator[None]:
-        from tests.soak import publisher
-        from tests.soak.pieces import Forked
-
-        self.place.hold.unlink(missing_ok=True)
-        if self._publisher is None:
-            self._publisher = Forked(
-                "load",
-                self.place.log("load"),
-                publisher.steady,
-                rate,
-                self.place.counters / "load",
-                self.place.hold,
-            )
-            self.supervisor.add(self._publisher)
-        try:
-            # Until everything has started.
-            self._delays(1.0)
-            yield
-        finally:
-            self.place.hold.touch()
-
-
-def until(condition: Callable[[], T | None]) -> T:
-    """Return what `condition` returns as soon as that is true."""
-    deadline = time.monotonic() + PATIENCE
-    while not (value := condition()):
-        if time.monotonic() > deadline:
-            raise TimeoutError("waited in vain")
-        time.sleep(TICK)
-    return value
