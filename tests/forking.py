@@ -5,11 +5,13 @@ Starting each from nothing would take most of the time of whatever starts many.
 
 import multiprocessing
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from tests.offspring import end_writers
+from tests.waiting import PATIENCE, eventually
 
 _forks = multiprocessing.get_context("forkserver")
 
@@ -17,6 +19,9 @@ _forks = multiprocessing.get_context("forkserver")
 def preload(*modules: str) -> None:
     """Have these imported, in this order, by the process that forks; before the first fork."""
     _forks.set_forkserver_preload(["tests.preload", *modules])
+
+
+preload()
 
 
 class Fork:
@@ -41,8 +46,31 @@ class Fork:
     def exit_code(self) -> int | None:
         return self._process.exitcode
 
+    @property
+    def text(self) -> str:
+        return self.log.read_text(errors="replace")
+
+    def says(self, words: str, *, times: int = 1) -> None:
+        """Wait until its log has the words."""
+        eventually(lambda: self.text.count(words) >= times or not self.is_running)
+        assert self.text.count(words) >= times, self.text
+
+    def signal(self, number: signal.Signals) -> None:
+        os.kill(self.pid, number)
+
     def wait(self, seconds: float) -> None:
         self._process.join(seconds)
+
+    def ends(self, *, within: float = PATIENCE) -> int:
+        """Wait for the end; return the exit code."""
+        self.wait(within)
+        assert self.exit_code is not None, self.text
+        return self.exit_code
+
+    def stop(self) -> int:
+        """End it as an operator would; return the exit code."""
+        self.signal(signal.SIGTERM)
+        return self.ends()
 
     def kill(self) -> None:
         """End it as the kernel would, and what it has forked too."""
@@ -61,9 +89,11 @@ def _run(log: Path, work: Callable[..., Any], args: tuple[Any, ...]) -> None:
 
 
 def command(*words: str) -> None:
-    """Run a management command, in a fork."""
-    # Late, as Django is set up in the forks only. Its system checks would take longer than all
-    # else.
-    from django.core.management import call_command
+    """Run a management command as manage.py does, but for its system checks, in a fork."""
+    # Late, as Django is set up in the process that forks only.
+    from django.core.management import get_commands, load_command_class
 
-    call_command(*words)
+    made = load_command_class(get_commands()[words[0]], words[0])
+    # They would take longer than all else.
+    made.requires_system_checks = []
+    made.run_from_argv(["manage.py", *words])

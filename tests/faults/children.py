@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.faults.planting import Fate, Plan
 from tests.forking import Fork, command, preload
-from tests.waiting import PATIENCE, eventually
+from tests.waiting import eventually
 
 SIMPLE, FORK = "rq.SimpleWorker", "rq.Worker"
 
@@ -30,30 +30,12 @@ class Child(Fork):
         self.plan = plan
         super().__init__(log, run, plan, world, work, args)
 
-    @property
-    def text(self) -> str:
-        return self.log.read_text(errors="replace")
-
-    def says(self, words: str, *, times: int = 1) -> None:
-        """Wait until its log has the words."""
-        eventually(lambda: self.text.count(words) >= times or not self.is_running)
-        assert self.text.count(words) >= times, self.text
-
-    def signal(self, number: signal.Signals) -> None:
-        os.kill(self.pid, number)
-
-    def ends(self) -> int:
-        """Wait for the end; return the exit code."""
-        self.wait(PATIENCE)
-        assert self.exit_code is not None, self.log.read_text()
-        return self.exit_code
-
     def dies(self) -> None:
         """Wait until it has died where it was to die: a worker that forks, by its work horse."""
         plan = self.plan
         assert plan
         eventually(lambda: plan.mark.exists() or not self.is_running)
-        assert plan.mark.exists(), f"it ended before {plan.words!r}\n{self.log.read_text()}"
+        assert plan.mark.exists(), f"it ended before {plan.words!r}\n{self.text}"
         if int(eventually(plan.mark.read_text)) == self.pid:
             assert self.ends() == -signal.SIGKILL
 

@@ -12,6 +12,7 @@ from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, connection, connections, transaction
 
 from eda_django import Event, Retry, dispatch, outbox, subscribes
+from tests import world
 from tests.faults import clocks
 from tests.testapp.models import Effect
 
@@ -35,11 +36,8 @@ def configure(
     to answer, `clock` by how many seconds its clock is wrong, `memory` how many bytes it may take
     beside those it has.
     """
-    settings.EDA_DJANGO = {**settings.EDA_DJANGO, "LEASE": lease, "REDACT": ["card"]}
-    if redis_port:
-        settings.RQ_QUEUES = {
-            name: {**queue, "PORT": redis_port} for name, queue in settings.RQ_QUEUES.items()
-        }
+    world.configure(lease=lease, redis_port=redis_port)
+    settings.EDA_DJANGO = {**settings.EDA_DJANGO, "REDACT": ["card"]}
     if patience:
         vars(sys.modules[dispatch.RqTransport.__module__])["TIMEOUT"] = patience
     connections.settings[DEFAULT_DB_ALIAS].update(database or {})

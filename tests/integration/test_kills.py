@@ -16,7 +16,7 @@ from tests.waiting import eventually
 pytestmark = pytest.mark.processes
 
 # Short, so that the relay soon asks what became of a claim.
-LEASE = "0.5"
+LEASE = 0.5
 
 
 def running() -> bool:
@@ -24,13 +24,13 @@ def running() -> bool:
 
 
 def relay(processes: Processes) -> Process:
-    return processes.relay(EDA_TEST_LEASE=LEASE)
+    return processes.relay(lease=LEASE)
 
 
 def test_delivery_whose_work_horse_is_killed_starts_again(processes: Processes) -> None:
     """G2, G4: the attempt counts, though its worker could not say so any more."""
     relay(processes)
-    worker = processes.worker("default", kind="rq.Worker", EDA_TEST_LEASE=LEASE)
+    worker = processes.worker("default", kind="rq.Worker", lease=LEASE)
     place_notes("sleep:60:1")
     eventually(running)
     (horse,) = eventually(lambda: descendants(worker.pid))
@@ -48,11 +48,11 @@ def test_delivery_whose_work_horse_is_killed_starts_again(processes: Processes) 
 def test_delivery_whose_whole_worker_is_killed_starts_again(processes: Processes) -> None:
     """G2: another worker takes it over after the lease."""
     relay(processes)
-    first = processes.worker("default", EDA_TEST_LEASE=LEASE)
+    first = processes.worker("default", lease=LEASE)
     place_notes("sleep:60:1")
     eventually(running)
     first.kill()
-    processes.worker("default", EDA_TEST_LEASE=LEASE)
+    processes.worker("default", lease=LEASE)
     eventually(lambda: ordering.settled(1))
     (delivery,) = Delivery.objects.all()
     assert (delivery.status, delivery.attempts) == (Status.SUCCEEDED, 2)
@@ -64,7 +64,7 @@ def test_delivery_that_kills_its_workers_ends_as_a_dead_letter(processes: Proces
     place_notes(*["", "", "kill", "", "", ""] * 4)
     relay(processes)
     for _ in range(2):
-        processes.worker("default", kind="rq.Worker", EDA_TEST_LEASE=LEASE)
+        processes.worker("default", kind="rq.Worker", lease=LEASE)
     eventually(lambda: ordering.settled(24))
     assert ordering.statuses() == {Status.SUCCEEDED: 20, Status.DEAD: 4}
     dead = Delivery.objects.filter(status=Status.DEAD)
@@ -81,7 +81,7 @@ def test_slow_subscriber_is_not_started_twice(processes: Processes) -> None:
     """G3: it outlasts its lease several times over, and its row's lock says that it lives."""
     place_notes("sleep:3")
     for _ in range(2):
-        processes.worker("default", EDA_TEST_LEASE=LEASE)
+        processes.worker("default", lease=LEASE)
     relay(processes)
     eventually(lambda: ordering.settled(1))
     (delivery,) = Delivery.objects.all()

@@ -21,7 +21,7 @@ from tests.waiting import eventually
 pytestmark = pytest.mark.processes
 
 # Short, so that the relay soon asks what became of a claim.
-LEASE = "0.5"
+LEASE = 0.5
 
 
 class Site:
@@ -30,15 +30,14 @@ class Site:
     def __init__(self, processes: Processes, server: RedisServer) -> None:
         self._processes = processes
         self.server = server
-        self._environment = {"EDA_TEST_REDIS_PORT": str(server.port), "EDA_TEST_LEASE": LEASE}
 
     def relay(self) -> Process:
-        process = self._processes.relay(**self._environment)
+        process = self._processes.relay(lease=LEASE, redis_port=self.server.port)
         process.says("relay started")
         return process
 
     def worker(self, *queues: str, kind: str = "rq.SimpleWorker") -> Process:
-        return self._processes.worker(*queues, kind=kind, **self._environment)
+        return self._processes.worker(*queues, kind=kind, lease=LEASE, redis_port=self.server.port)
 
     @property
     def redis(self) -> Any:
@@ -104,8 +103,8 @@ def test_relay_outlives_a_redis_that_is_killed_and_comes_back(site: Site) -> Non
     eventually(lambda: ordering.settled(3))
     # Trying in vain has burned no attempt.
     assert set(Delivery.objects.values_list("status", "attempts")) == {(Status.SUCCEEDED, 1)}
-    assert relay.log.count("relay has lost its transport") == 1
-    assert "Traceback" not in relay.log
+    assert relay.text.count("relay has lost its transport") == 1
+    assert "Traceback" not in relay.text
     assert relay.stop() == 0
 
 
@@ -143,6 +142,6 @@ def test_queue_slower_than_the_lease_runs_everything_once(site: Site) -> None:
     # Four chunks, of which the worker says the last a little after its deliveries are settled. One
     # that is popped in the moment of being asked for may go twice.
     worker.says(": Job OK", times=4)
-    assert worker.log.count(": Job OK") < 8
+    assert worker.text.count(": Job OK") < 8
     assert set(Delivery.objects.values_list("status", "attempts")) == {(Status.SUCCEEDED, 1)}
     assert ordering.effects().total() == 8

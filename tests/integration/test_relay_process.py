@@ -27,7 +27,7 @@ def started(relay: Process) -> Process:
 
 def inline(processes: Processes) -> Process:
     """Start a relay that needs no worker, and finds no Redis."""
-    return started(processes.relay("--inline", EDA_TEST_REDIS_PORT=str(closed_port())))
+    return started(processes.relay("--inline", redis_port=closed_port()))
 
 
 def test_heartbeat_comes_and_goes_with_the_relay(processes: Processes) -> None:
@@ -37,7 +37,7 @@ def test_heartbeat_comes_and_goes_with_the_relay(processes: Processes) -> None:
     assert heartbeat.pid == relay.pid
     assert list(RelayHeartbeat.objects.alive(60)) == [heartbeat]
     assert relay.stop() == 0
-    assert "relay stopped" in relay.log
+    assert "relay stopped" in relay.text
     assert not RelayHeartbeat.objects.exists()
 
 
@@ -58,7 +58,7 @@ def test_inline_relay_needs_no_redis(processes: Processes) -> None:
     place_notes("", "fail:1", "discard:not wanted")
     eventually(lambda: ordering.settled(3))
     assert ordering.statuses() == {Status.SUCCEEDED: 2, Status.DISCARDED: 1}
-    assert "lost its transport" not in relay.log
+    assert "lost its transport" not in relay.text
     assert relay.stop() == 0
 
 
@@ -85,7 +85,7 @@ def test_second_sigterm_ends_it_at_once(processes: Processes) -> None:
     relay.says("a second signal stops it at once")
     relay.signal(signal.SIGTERM)
     assert relay.ends() == 1
-    assert "Stopped by force" in relay.log
+    assert "Stopped by force" in relay.text
     (delivery,) = Delivery.objects.all()
     assert (delivery.status, delivery.error_class) == (Status.PENDING, "KeyboardInterrupt")
     assert not Effect.objects.exists()
@@ -97,8 +97,8 @@ def test_second_relay_is_welcome_or_says_why_not(processes: Processes) -> None:
     second = processes.relay()
     if connection.vendor == "sqlite":
         assert second.ends() == 1
-        assert "A relay for database 'default' runs already." in second.log
-        assert "Traceback" not in second.log
+        assert "A relay for database 'default' runs already." in second.text
+        assert "Traceback" not in second.text
         assert first.is_running
         assert first.stop() == 0
         second = processes.relay()
@@ -118,8 +118,8 @@ def test_relay_outlives_the_loss_of_its_database(processes: Processes) -> None:
     eventually(lambda: ordering.count(Status.QUEUED) == Delivery.objects.count() > 0)
     # Where Django has connected anew by itself, nobody is called lost.
     trouble = ("relay has lost its database, ", "relay turn was undone by the database, ")
-    assert sum(relay.log.count(words) for words in trouble) == 1
-    assert "Traceback" not in relay.log
+    assert sum(relay.text.count(words) for words in trouble) == 1
+    assert "Traceback" not in relay.text
     assert relay.stop() == 0
 
 

@@ -5,7 +5,7 @@ import pytest
 from eda_django.models import Delivery, OutboxEvent, Status
 from tests.integration import ordering
 from tests.integration.ordering import place_notes
-from tests.integration.processes import Processes
+from tests.integration.processes import Processes, relay_words, worker_words
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.processes
@@ -14,7 +14,7 @@ SUBSCRIBER, EVENT = "testapp.behave", "testapp.noted"
 
 
 def test_worker_with_older_code_leaves_deliveries_to_newer_code(processes: Processes) -> None:
-    old = processes.worker("default", EDA_TEST_UNKNOWN=SUBSCRIBER)
+    old = processes.spawn(*worker_words("default"), EDA_TEST_UNKNOWN=SUBSCRIBER)
     relay = processes.relay()
     place_notes("", "")
     eventually(lambda: Delivery.objects.exclude(error_text="").count() == 2)
@@ -22,7 +22,7 @@ def test_worker_with_older_code_leaves_deliveries_to_newer_code(processes: Proce
         assert (delivery.status, delivery.attempts) == (Status.PENDING, 0)
         assert delivery.error_class == "eda_django.UnknownSubscriber"
         assert delivery.error_text == f"no running code knows the subscriber {SUBSCRIBER!r}"
-    assert f"no running code knows the subscriber {SUBSCRIBER!r}" in old.log
+    assert f"no running code knows the subscriber {SUBSCRIBER!r}" in old.text
 
     # The deploy goes on: a new worker takes the place of the old, a new relay lets go at once
     # what older code had put aside.
@@ -35,7 +35,7 @@ def test_worker_with_older_code_leaves_deliveries_to_newer_code(processes: Proce
 
 
 def test_relay_with_older_code_leaves_events_to_newer_code(processes: Processes) -> None:
-    old = processes.relay(EDA_TEST_UNKNOWN=f"{SUBSCRIBER},{EVENT}")
+    old = processes.spawn(*relay_words(), EDA_TEST_UNKNOWN=f"{SUBSCRIBER},{EVENT}")
     place_notes("")
     old.says(f"no running code knows the event type {EVENT!r}")
     event = eventually(OutboxEvent.objects.exclude(error="").first)

@@ -34,8 +34,8 @@ def test_every_worker_class_runs_deliveries(processes: Processes, kind: str) -> 
     """What fails fails alone, and the worker lives on."""
     place_notes("", "fail:1", "", "")
     call_command("relay", "--once")
-    worker = processes.run(*WORKERS[kind], "--burst")
-    assert worker.ends() == 0, worker.log
+    worker = processes.spawn(*WORKERS[kind], "--burst")
+    assert worker.ends() == 0, worker.text
     assert ordering.statuses() == {Status.SUCCEEDED: 3, Status.PENDING: 1}
     assert not django_rq.get_queue("default").failed_job_registry.count
 
@@ -67,7 +67,7 @@ def test_queue_keeps_its_serializer(processes: Processes, settings: Any) -> None
     settings.RQ_QUEUES = {**settings.RQ_QUEUES, "default": own}
     place_notes("")
     call_command("relay", "--once")
-    worker = processes.run("rqworker", "default", "--burst", f"--serializer={serializer}")
+    worker = processes.spawn("rqworker", "default", "--burst", f"--serializer={serializer}")
     assert worker.ends() == 0
     assert ordering.statuses() == {Status.SUCCEEDED: 1}
 
@@ -83,7 +83,7 @@ def test_foreign_jobs_share_the_queue(processes: Processes, tmp_path: Path) -> N
     place_notes("", "")
     call_command("relay", "--once")
     queue.enqueue(leave_a_file, str(tmp_path / "after"))
-    worker = processes.run(*WORKERS["fork"], "--burst")
+    worker = processes.spawn(*WORKERS["fork"], "--burst")
     assert worker.ends() == 0
     assert ordering.statuses() == {Status.SUCCEEDED: 2}
     assert {path.name for path in tmp_path.glob("[ab]*")} == {"before", "after"}
@@ -95,10 +95,10 @@ def test_redis_holds_ids_and_no_payload(processes: Processes, redis_client: Any)
     call_command("relay", "--once")
     waiting = dump(redis_client)
     assert "consume" in waiting
-    worker = processes.run("rqworker", "fast", "slow", "--burst")
+    worker = processes.spawn("rqworker", "fast", "slow", "--burst")
     assert worker.ends() == 0
     assert ordering.statuses() == {Status.SUCCEEDED: 6, Status.PENDING: 3}
-    for text in (waiting, dump(redis_client), worker.log):
+    for text in (waiting, dump(redis_client), worker.text):
         for secret in ("O-0", "2026-03-29", str(order.payload.reference)):
             assert secret not in text
 

@@ -10,7 +10,7 @@ from django.core.management import call_command
 from eda_django.models import Status
 from tests.integration import ordering
 from tests.integration.ordering import place_notes
-from tests.integration.processes import Process, Processes
+from tests.integration.processes import Process, Processes, relay_words
 from tests.testapp.models import Effect
 
 JSON = "rq.serializers.JSONSerializer"
@@ -33,12 +33,12 @@ class Site:
         }
 
     def relay(self) -> Process:
-        process = self._processes.relay(**self._environment)
+        process = self._processes.spawn(*relay_words(), **self._environment)
         process.says("relay started")
         return process
 
     def worker(self, kind: str = "simple", *words: str) -> Process:
-        return self._processes.run(*KINDS[kind], *words, **self._environment)
+        return self._processes.spawn(*KINDS[kind], *words, **self._environment)
 
     def work(self) -> None:
         """Do all that is in the queue, here: it is RQ's SimpleWorker, and needs no process."""

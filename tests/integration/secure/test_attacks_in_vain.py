@@ -50,7 +50,7 @@ def test_other_functions_and_pickles_do_not_run(
     forge(redis_client, call(LISTED, str(tmp_path / "mine")), queue="default")
     push_notes("", "")
     worker = site.worker(kind, "--burst")
-    assert worker.ends() == 0, worker.log
+    assert worker.ends() == 0, worker.text
     for job_id in (*jobs, abandoned):
         assert redis_client.hget(f"rq:job:{job_id}", "status") == b"failed"
     assert (tmp_path / "mine").exists()
