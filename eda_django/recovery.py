@@ -1,15 +1,25 @@
 """What became of claims whose lease is over: slow, lost on the way, or dead with their worker."""
 
 import logging
+import time
+from collections.abc import Callable, Sequence
+from datetime import datetime
 
 from . import conf
 from .models import Delivery
+from .models.delivery import MOMENT
 from .models.locking import writing
 from .registry import Registry
 from .transport import Transport
 from .verdicts import Verdict, judge_lost
 
 logger = logging.getLogger("eda_django")
+
+# Batches that are read at once: to read a row costs a small part of changing it, and each read asks
+# Redis for its queues' lists.
+READS = 10
+# Seconds until a lost delivery is asked about again that somebody held.
+SOON = 1.0
 
 
 def recover_running(using: str, subscriptions: Registry, *, limit: int) -> int:
@@ -33,20 +43,77 @@ def recover_running(using: str, subscriptions: Registry, *, limit: int) -> int:
     return len(verdicts)
 
 
-def recover_queued(using: str, transport: Transport, *, limit: int) -> int:
-    """Let go on what is only slow, and send again what was lost; return how many rows changed."""
-    deliveries = Delivery.objects.using(using)
-    lapsed = deliveries.lapsed_queued(limit)
-    claims = {row.claim: row.queue for row in lapsed}
-    if not claims:
-        return 0
-    alive = deliveries.running_tokens() & claims.keys()
-    alive |= transport.alive({t: queue for t, queue in claims.items() if t not in alive})
-    on_their_way = [row for row in lapsed if row.claim in alive]
-    lost = [row for row in lapsed if row.claim not in alive]
-    with writing(using):
-        extended = deliveries.extend(on_their_way, lease=conf.get("LEASE")) if on_their_way else 0
-        again = deliveries.requeue(lost) if lost else 0
-    if again:
-        logger.info("deliveries were lost on the way and go again count=%s", again)
-    return extended + again
+class Inquiry:
+    """Asks what became of claims that no worker has started, each of them once in a lease.
+
+    It goes in rounds through those whose lease is over, and writes only what was lost. To renew the
+    leases of a long queue would cost more than all else that a relay does.
+    """
+
+    def __init__(
+        self,
+        using: str,
+        transport: Transport,
+        *,
+        limit: int,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._using = using
+        self._transport = transport
+        self._limit = limit
+        self._clock = clock
+        self._deliveries = Delivery.objects.using(using)
+        # Those whose lease ended before were asked about in this round.
+        self._since: datetime | None = None
+        self._is_through = False
+        self._next_at = 0.0
+
+    def restart(self) -> None:
+        """Begin a new round."""
+        self._since, self._is_through = None, False
+
+    def go_on(self) -> datetime | None:
+        """Return from where on leases are to be looked at; None for all, in a new round.
+
+        None begins before the last is through, or the end of a long queue would never be reached.
+        """
+        if self._is_through and self._clock() >= self._next_at:
+            self.restart()
+        return self._since
+
+    def looked(self, lapse_in: float | None) -> None:
+        """Note in how many seconds the next lease ends that is still to be asked about."""
+        self._is_through = lapse_in is None or lapse_in > 0
+
+    def next_in(self, at_most: float) -> float:
+        """Return the seconds until the next round; `at_most` if it is later, or asks nobody."""
+        if self._since is None or not self._is_through:
+            return at_most
+        return min(at_most, max(0.0, self._next_at - self._clock()))
+
+    def ask(self) -> int:
+        """Ask about the next claims, take back what was lost; return how many were asked about."""
+        if self._since is None:
+            self._next_at = self._clock() + conf.get("LEASE")
+        lapsed = self._deliveries.lapsed_queued(self._limit * READS, since=self._since)
+        if lapsed:
+            lost = self._lost_of(lapsed)
+            for start in range(0, len(lost), self._limit):
+                self._take_back(lost[start : start + self._limit])
+            self._since = lapsed[-1].leased_until + MOMENT
+        return len(lapsed)
+
+    def _lost_of(self, lapsed: Sequence[Delivery]) -> list[Delivery]:
+        claims = {row.claim: row.queue for row in lapsed}
+        alive = self._deliveries.running_tokens() & claims.keys()
+        alive |= self._transport.alive({t: queue for t, queue in claims.items() if t not in alive})
+        return [row for row in lapsed if row.claim not in alive]
+
+    def _take_back(self, lost: Sequence[Delivery]) -> None:
+        with writing(self._using):
+            count = self._deliveries.requeue(lost)
+        if count:
+            logger.info("deliveries were lost on the way and go again count=%s", count)
+        if count < len(lost) and self._deliveries.still_queued(lost).exists():
+            # Somebody holds them who is about to change them, or dies of it.
+            self._next_at = min(self._next_at, self._clock() + SOON)

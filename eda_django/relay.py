@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 from uuid import uuid4
 
 from django.db import (
@@ -27,7 +26,7 @@ from .floor import Floor
 from .models import BulkOperation, Delivery, OutboxEvent, Outlook, RelayHeartbeat, look
 from .models.locking import writing
 from .pushing import Pusher
-from .recovery import recover_queued, recover_running
+from .recovery import Inquiry, recover_running
 from .registry import Registry, registry
 from .routing import Router
 from .transport import Transport
@@ -76,6 +75,7 @@ class Relay:
         self.router = Router(using, subscriptions)
         self.pusher = Pusher(using, self.transport)
         self.floor = Floor(clock=clock)
+        self.inquiry = Inquiry(using, self.transport, limit=self.batch_size, clock=clock)
         self.events = OutboxEvent.objects.using(using)
         self.deliveries = Delivery.objects.using(using)
         self.heartbeats = RelayHeartbeat.objects.using(using)
@@ -109,6 +109,7 @@ class Relay:
     def drain(self) -> int:
         """Relay until nothing moves; return how many rows were moved. Errors are raised."""
         self.retry_known()
+        self.inquiry.restart()
         total = 0
         while not self.stopping.is_set():
             outlook = self._look(self.floor.begin())
@@ -152,7 +153,8 @@ class Relay:
             outlook = self._look(0)
             if self.relay(outlook):
                 return 0.0
-        return outlook.next_in(self.poll_interval, contended=CONTENDED, slow=SLOW)
+        seconds = self.inquiry.next_in(self.poll_interval)
+        return outlook.next_in(seconds, contended=CONTENDED, slow=SLOW)
 
     def relay(self, outlook: Outlook) -> int:
         """Do the work in sight; return how many rows were moved on."""
@@ -188,9 +190,9 @@ class Relay:
         return self.pusher.push(chunks)
 
     def reconcile(self) -> int:
-        """Find out what became of claims whose lease is over; return how many rows changed."""
+        """Find out what became of claims whose lease is over; return how many were looked at."""
         recovered = recover_running(self.using, self.subscriptions, limit=self.batch_size)
-        return recovered + recover_queued(self.using, self.transport, limit=self.batch_size)
+        return recovered + self.inquiry.ask()
 
     def operate(self) -> int:
         """Do the next batch of a bulk operation; return 1 if there was one to do."""
@@ -243,9 +245,10 @@ class Relay:
 
     def _look(self, floor: int) -> Outlook:
         began_at = self.clock()
-        outlook = look(self.using, floor=floor)
+        outlook = look(self.using, floor=floor, since=self.inquiry.go_on())
         if not floor:
             self.floor.swept(self.clock() - began_at)
+            self.inquiry.looked(outlook.queued_lapse_in)
         return outlook
 
     def _in_batches(self, work: Callable[[], int]) -> None:
@@ -281,12 +284,9 @@ class Relay:
             self._pause = 0.0
 
     def _beat(self) -> None:
-        about: dict[str, Any] = {
-            "hostname": socket.gethostname(),
-            "pid": os.getpid(),
-            "version": __version__,
-        }
-        self.heartbeats.beat(self.name, **about)
+        self.heartbeats.beat(
+            self.name, hostname=socket.gethostname(), pid=os.getpid(), version=__version__
+        )
         self.heartbeats.forget(older_than=FORGOTTEN)
 
     def _sign_off(self) -> None:

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -20,6 +21,9 @@ from .locking import skip_locked
 from .operating import FAILING, OperatorVerbs
 from .outcomes import MAX_REASON
 from .status import CLAIMED, FINISHED, Status
+
+# No database stores less of a time.
+MOMENT = timedelta(microseconds=1)
 
 
 class DeliveryQuerySet(OperatorVerbs["Delivery"]):
@@ -117,10 +121,23 @@ class DeliveryQuerySet(OperatorVerbs["Delivery"]):
         ids = [row.pk for row in skip_locked(rows.only("id"), self.model)[:limit]]
         return self.filter(pk__in=ids).update(due_at=DatabaseNow()) if ids else 0
 
-    def lapsed_queued(self, limit: int) -> list["Delivery"]:
-        """Claims whose lease is over and that no worker has started, as far as can be seen."""
+    def lapsed_queued(self, limit: int, *, since: datetime | None = None) -> list["Delivery"]:
+        """Claims whose lease is over and that no worker has started, as far as can be seen.
+
+        The longest over first, of those whose lease ended at `since` or later. With the last of
+        them come all whose lease ended in the same moment: `since` can tell no two of them apart.
+        """
         rows = self.filter(status=Status.QUEUED, lease_until__lte=DatabaseNow())
-        return list(rows.only("id", "token", "queue").order_by("lease_until")[:limit])
+        if since:
+            rows = rows.filter(lease_until__gte=since)
+        rows = rows.only("id", "token", "queue", "lease_until").order_by("lease_until")
+        found = list(rows[:limit])
+        if len(found) == limit:
+            last = found[-1].leased_until
+            # Not "= last": as a text of SQLite a whole second has no fraction.
+            same = rows.filter(lease_until__gte=last, lease_until__lt=last + MOMENT)
+            found = [row for row in found if row.leased_until < last] + list(same)
+        return found
 
     def lock_lapsed_running(self, limit: int) -> list["Delivery"]:
         """Lock started deliveries whose lease is over and whose worker holds no lock on them.
@@ -140,28 +157,26 @@ class DeliveryQuerySet(OperatorVerbs["Delivery"]):
         rows = self.filter(status=Status.QUEUED, lease_until__isnull=False, token__in=list(tokens))
         return list(rows.only("id", "token"))
 
-    def extend(self, rows: Sequence["Delivery"], *, lease: float) -> int:
-        """Renew the leases of claims that are still on their way; inside a transaction."""
-        return self._lock_still_queued(rows).update(lease_until=after(lease))
-
     def requeue(self, rows: Sequence["Delivery"]) -> int:
-        """Take back claims lost on the way; inside a transaction. No attempt is burned."""
-        return self._lock_still_queued(rows).update(**outcomes.pending(0))
+        """Take back claims lost on the way; inside a transaction. No attempt is burned.
 
-    def _lock_still_queued(self, rows: Sequence["Delivery"]) -> "DeliveryQuerySet":
-        """Lock what is still under these claims, but for rows that a worker just starts or settles.
-
-        To wait for those, with other rows locked, would be a deadlock as soon as the worker waits
-        for one of the others. It would be undone, and its subscriber lose an attempt.
+        But for rows that a worker just starts or settles. To wait for those, with other rows
+        locked, would be a deadlock as soon as the worker waits for one of the others. It would be
+        undone, and its subscriber lose an attempt.
         """
+        still = self.still_queued(rows)
+        free = [row.pk for row in skip_locked(still.only("id"), self.model)]
+        return still.filter(pk__in=free).update(**outcomes.pending(0))
+
+    def still_queued(self, rows: Sequence["Delivery"]) -> "DeliveryQuerySet":
+        """What is still under these claims, and not started."""
         # By primary key: no index knows the tokens, so that every row in the queues would be
         # read, and on InnoDB waited for, to find a few.
-        still = self.filter(
+        return self.filter(
             pk__in=[row.pk for row in rows],
             status=Status.QUEUED,
             token__in={row.token for row in rows},
         )
-        return still.filter(pk__in=[row.pk for row in skip_locked(still.only("id"), self.model)])
 
     # The consumer's verbs
 
@@ -289,6 +304,12 @@ class Delivery(models.Model):
         """The token of the claim that the delivery is under."""
         assert self.token is not None
         return self.token
+
+    @property
+    def leased_until(self) -> datetime:
+        """When the lease of the claim that the delivery is under ends."""
+        assert self.lease_until is not None
+        return self.lease_until
 
     @property
     def job_id(self) -> str:

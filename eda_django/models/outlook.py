@@ -19,7 +19,7 @@ SELECT
     WHERE relayed_at IS NULL AND available_at IS NOT NULL),
   (SELECT MIN(due_at) FROM eda_django_delivery WHERE status = 'pending'),
   (SELECT MIN(lease_until) FROM eda_django_delivery
-    WHERE status = 'queued' AND lease_until IS NOT NULL),
+    WHERE status = 'queued' AND lease_until IS NOT NULL{since}),
   (SELECT MIN(lease_until) FROM eda_django_delivery
     WHERE status = 'running' AND lease_until IS NOT NULL),
   EXISTS (SELECT 1 FROM eda_django_bulkoperation WHERE status = 'running')
@@ -50,6 +50,8 @@ class Outlook:
     scheduled_in: float | None
     due_in: float | None
     lapse_in: float | None
+    # The same, of what no worker has started.
+    queued_lapse_in: float | None = None
     floor: int = 0
     # An operator has begun a bulk operation.
     must_operate: bool = False
@@ -85,15 +87,25 @@ class Outlook:
         return min(waits)
 
 
-def look(using: str, *, floor: int = 0) -> Outlook:
-    """Ask the database, in one statement, what there is to do and when."""
+def look(using: str, *, floor: int = 0, since: datetime | None = None) -> Outlook:
+    """Ask the database, in one statement, what there is to do and when.
+
+    What waits in its queue counts only if its lease ends at `since` or later.
+    """
     connection = connections[using]
-    sql = (_FROM_FLOOR if floor else _SQL).format(now=NOW_SQL[connection.vendor])
-    if not floor:
+    sql = (_FROM_FLOOR if floor else _SQL).format(
+        now=NOW_SQL[connection.vendor], since=" AND lease_until >= %s" if since else ""
+    )
+    params: list[Any] = []
+    if floor:
+        params = [floor]
+    elif since:
+        params = [connection.ops.adapt_datetimefield_value(since)]
+    else:
         # "%%" is the ORM's spelling; a statement without parameters is not unescaped.
         sql = sql.replace("%%", "%")
     with connection.cursor() as cursor:
-        cursor.execute(sql, [floor] if floor else None)
+        cursor.execute(sql, params or None)
         now, fresh, *times, operates = cursor.fetchone()
     now = _moment(now)
     waits = [None if t is None else (_moment(t) - now).total_seconds() for t in times]
@@ -104,6 +116,7 @@ def look(using: str, *, floor: int = 0) -> Outlook:
         scheduled_in=scheduled,
         due_in=due,
         lapse_in=min(lapses) if lapses else None,
+        queued_lapse_in=queued,
         floor=floor,
         must_operate=bool(operates),
     )

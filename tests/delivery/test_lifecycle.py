@@ -162,13 +162,9 @@ class Lifecycle(RuleBasedStateMachine):
             row.is_due = True
 
     @rule()
-    def extend_what_has_lapsed(self) -> None:
+    def look_for_what_has_lapsed(self) -> None:
         lapsed = Delivery.objects.lapsed_queued(ROWS)
         assert {row.pk for row in lapsed} == self.lapsed(Status.QUEUED)
-        assert Delivery.objects.extend(lapsed, lease=LEASE) == len(lapsed)
-        for pk, row in self.items():
-            if pk in {found.pk for found in lapsed}:
-                row.is_lapsed = False
 
     @rule(token=tokens, place=places)
     def requeue(self, token: UUID, place: int) -> None:

@@ -33,7 +33,6 @@ SEAMS = {
     # Whatever redis-py sends that has this word in it: what one transaction of Redis is made of.
     "MULTI": "redis.connection:AbstractConnection.send_packed_command",
     "alive": "eda_django.dispatch:RqTransport.alive",
-    "extend": "eda_django.models.delivery:DeliveryQuerySet.extend",
     "requeue": "eda_django.models.delivery:DeliveryQuerySet.requeue",
     "lock_lapsed_running": "eda_django.models.delivery:DeliveryQuerySet.lock_lapsed_running",
     "prune": "eda_django.models.outbox:OutboxQuerySet.prune",

@@ -50,14 +50,7 @@ RELAY = (
     ),
     Point(row=PUSHED, given="given back", dies="after push", then={"queued": ALL}, jobs=CHUNKS),
     # Asking what became of claims.
-    Point(row=RECOVERED, given="queued", dies="after extend", then={"queued": ALL}, jobs=CHUNKS),
-    Point(
-        row=RECOVERED,
-        given="queued",
-        dies="after extend, after COMMIT",
-        then={"queued": ALL},
-        jobs=CHUNKS,
-    ),
+    Point(row=RECOVERED, given="queued", dies="after alive", then={"queued": ALL}, jobs=CHUNKS),
     Point(row=RECOVERED, given="emptied", dies="after alive", then={"queued": ALL}, jobs=0),
     Point(row=RECOVERED, given="emptied", dies="after requeue", then={"queued": ALL}, jobs=0),
     Point(

@@ -27,8 +27,8 @@ def steps(state: State, number: int, rules: Rules) -> Iterator[Step]:
 
 
 def _at(state: State, number: int, relay: Relay) -> State:
-    """Move on one relay; sets of claims that have become empty end its work."""
-    if relay.at != "commit" and not relay.jobs and not relay.alive:
+    """Move on one relay; claims that have become none end its work."""
+    if relay.at != "commit" and not relay.jobs:
         relay = IDLE
     return state._replace(relays=(*state.relays[:number], relay, *state.relays[number + 1 :]))
 
@@ -136,26 +136,21 @@ def _see_running(state: State, number: int, name: str, rules: Rules) -> Iterator
     busy = tuple(job for job in claims if job.token in running)
     rest = tuple(job for job in claims if job not in busy)
     label = f"{name} sees workers at {_say_jobs(busy)}"
-    yield Step(STEP, label, _at(state, number, Relay("ask" if rest else "extend", rest, busy)))
+    yield Step(STEP, label, _at(_let_be(state, busy), number, Relay("ask", rest)))
 
 
 def _ask_redis(state: State, number: int, name: str, rules: Rules) -> Iterator[Step]:
-    _, claims, busy = state.relays[number]
     waiting = {job.token for job in state.redis} if rules.asks_redis else set()
-    alive = busy + tuple(job for job in claims if job.token in waiting)
+    claims = state.relays[number].jobs
+    alive = tuple(job for job in claims if job.token in waiting)
     lost = tuple(job for job in claims if job not in alive)
     label = f"{name} asks Redis, {_say_jobs(lost)} lost"
-    after = Relay("extend" if alive else "requeue", lost, alive)
-    yield Step(STEP, label, _at(state, number, after))
-    unknown = Relay("extend", (), busy + claims)
-    yield Step(FAULT, f"{name} can't ask Redis", _at(state, number, unknown))
+    yield Step(STEP, label, _at(_let_be(state, alive), number, Relay("requeue", lost)))
+    yield Step(FAULT, f"{name} can't ask Redis", _at(_let_be(state, claims), number, IDLE))
 
 
-def _extend(state: State, number: int, name: str, rules: Rules) -> Iterator[Step]:
-    _, lost, alive = state.relays[number]
-    after = state._replace(deliveries=verbs.extend(state.deliveries, alive, rules))
-    label = f"{name} extends {_say_jobs(alive)}"
-    yield Step(STEP, label, _at(after, number, Relay("requeue", lost)))
+def _let_be(state: State, alive: Sequence[Job]) -> State:
+    return state._replace(deliveries=verbs.let_be(state.deliveries, alive))
 
 
 def _requeue(state: State, number: int, name: str, rules: Rules) -> Iterator[Step]:
@@ -170,7 +165,6 @@ _NEXT = {
     "release": _release,
     "look": _see_running,
     "ask": _ask_redis,
-    "extend": _extend,
     "requeue": _requeue,
 }
 

@@ -42,11 +42,10 @@ class Execution(NamedTuple):
 
 
 class Relay(NamedTuple):
-    """A relay before its next step; `alive` are the claims that it has heard of as alive."""
+    """A relay before its next step, with the claims in hand."""
 
     at: str = "idle"
     jobs: tuple[Job, ...] = ()
-    alive: tuple[Job, ...] = ()
 
 
 class Worker(NamedTuple):
@@ -78,7 +77,7 @@ class State(NamedTuple):
         for worker in self.workers:
             held.add(worker.job.token)
         for relay in self.relays:
-            for job in relay.jobs + relay.alive:
+            for job in relay.jobs:
                 held.add(job.token)
         return held
 
@@ -107,7 +106,7 @@ def canonical(state: State) -> State:
         rows = tuple(row._replace(token=names.get(row.token, NO_TOKEN)) for row in rows)
     if any(names.get(token, STALE) != token for token in held):
         redis = _renamed(redis, names)
-        relays = tuple(Relay(at, _renamed(a, names), _renamed(b, names)) for at, a, b in relays)
+        relays = tuple(Relay(at, _renamed(jobs, names)) for at, jobs in relays)
         workers = tuple(Worker(at, _renamed((job,), names)[0], w) for at, job, w in workers)
     return State(
         events,
@@ -151,8 +150,7 @@ def _forgetful_relay(relay: Relay, live: Container[int]) -> Relay:
     if relay.at in ("push", "commit"):
         return relay
     jobs = tuple(job for job in relay.jobs if job.token in live)
-    alive = tuple(job for job in relay.alive if job.token in live)
-    return Relay(relay.at, jobs, alive) if jobs or alive else Relay()
+    return Relay(relay.at, jobs) if jobs else Relay()
 
 
 def _forgetful_worker(worker: Worker, live: Container[int]) -> Worker:
