@@ -17,7 +17,8 @@ from .exceptions import InvalidEventType
 from .models import OutboxEvent
 from .registry import Subscription, is_pattern, registry
 
-PAGE = "docs/reference/checks.md"
+# By its title: who has installed the package has no file to open.
+PAGE = "System checks"
 
 
 def register() -> None:
@@ -210,4 +211,4 @@ def _warning(number: str, text: str, hint: str, obj: Any = None) -> Warning:
 
 
 def _with_page(hint: str, number: str) -> str:
-    return f"{hint} See {PAGE}#{number.lower()}"
+    return f'{hint} See {number} on the page "{PAGE}" of the documentation.'

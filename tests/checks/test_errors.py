@@ -116,7 +116,8 @@ def test_e003_a_subscriber_that_no_worker_could_import():
         f"worker could find it."
     )
     assert messages[0].hint == (
-        "Define it at the top level of a subscribers.py. See docs/reference/checks.md#e003"
+        "Define it at the top level of a subscribers.py. See E003 on the page "
+        '"System checks" of the documentation.'
     )
 
 
@@ -153,5 +154,6 @@ def test_e005_a_class_that_pydantic_can_not_read():
     assert message.msg.startswith(f"Event class {HasOdd.__qualname__}: Unable to generate pydantic")
     assert message.hint == (
         "Give every field a type that pydantic knows; before Python 3.12 take TypedDict from "
-        "typing_extensions. See docs/reference/checks.md#e005"
+        "typing_extensions. See E005 on the page "
+        '"System checks" of the documentation.'
     )
