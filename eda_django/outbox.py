@@ -18,7 +18,7 @@ from django.db import (
 from django.utils import timezone
 
 from . import conf, payloads, signals
-from .arguments import MISSING, as_text, checked_headers, is_pair, named, resolve, several
+from .arguments import MISSING, checked_headers, is_pair, named, resolve, several
 from .events import Event, EventType, current_event, uuid7
 from .exceptions import InvalidEvent, NotInTransaction, UndecodablePayload, UnknownDatabase
 
@@ -141,7 +141,7 @@ def _prepare(
         version=declared.version,
         source=conf.get("SOURCE"),
         time=timezone.now(),
-        key="" if key is None else as_text("key", key),
+        key=named("key", key) or "",
         correlation_id=options.correlation_id or (cause.correlation_id if cause else str(event_id)),
         causation_id=cause.id if cause else None,
         headers=options.headers,

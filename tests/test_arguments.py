@@ -104,7 +104,7 @@ def test_a_key_that_can_not_be_stored_is_refused(option: str, value: Any, proble
     assert str(caught.value) == option + problem
 
 
-@pytest.mark.parametrize("option", ["correlation_id", "idempotency_key"])
+@pytest.mark.parametrize("option", ["key", "correlation_id", "idempotency_key"])
 def test_an_empty_name_is_refused(option: str):
     options: dict[str, Any] = {option: ""}
     with pytest.raises(InvalidEvent) as caught:

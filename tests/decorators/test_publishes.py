@@ -114,6 +114,26 @@ def test_payload_and_key_are_made_from_what_is_returned():
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("made", "stored"), [(lambda noted: None, ""), (lambda noted: noted.text, None)]
+)
+def test_key_may_be_none_and_not_empty(made: Any, stored: str | None):
+    """An empty one would be no key, and what it should keep together would not be."""
+
+    @publishes(Noted, key=made)
+    def note() -> Noted:
+        return Noted("")
+
+    if stored is None:
+        with pytest.raises(InvalidEvent, match="^key='' must not be empty; leave it out instead.$"):
+            note()
+        assert not OutboxEvent.objects.exists()
+    else:
+        note()
+        assert OutboxEvent.objects.get().key == stored
+
+
+@pytest.mark.django_db
 def test_idempotency_keys_are_made_from_what_is_returned():
     @publishes(
         Noted,

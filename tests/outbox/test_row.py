@@ -93,7 +93,7 @@ def test_the_source_is_the_sites():
 @pytest.mark.django_db
 @pytest.mark.parametrize(
     ("key", "stored"),
-    [(None, ""), ("", ""), ("a", "a"), (7, "7"), (UUID(int=1), str(UUID(int=1))), ("é" * 255,) * 2],
+    [(None, ""), ("a", "a"), (7, "7"), (UUID(int=1), str(UUID(int=1))), ("é" * 255,) * 2],
 )
 def test_a_key_is_a_text_a_whole_number_or_a_uuid(key: Any, stored: str):
     assert publish(Noted(), key=key).key == OutboxEvent.objects.get().key == stored
