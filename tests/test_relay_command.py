@@ -4,15 +4,17 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import OperationalError, connections, transaction
+from django.utils import timezone
 
 from eda_django import Event, publish, subscribes
 from eda_django.management.commands import relay as command
-from eda_django.models import Delivery, RelayHeartbeat, Status
+from eda_django.models import Delivery, OutboxEvent, RelayHeartbeat, Status
 from eda_django.registry import registry
 from eda_django.relay import Relay
 from tests.integration.servers import closed_port, queue_at
@@ -94,6 +96,19 @@ class TestOnce:
         call_command("relay", "--once", "--inline", skip_checks=True)
         assert statuses() == [Status.SUCCEEDED] * 3
         assert Effect.objects.count() == 3
+
+    def test_once_prunes_batch_after_batch(self, settings: Any) -> None:
+        """G7: where it runs by cron, nobody else does; and what waits is kept."""
+        settings.EDA_DJANGO = {**settings.EDA_DJANGO, "RETENTION": timedelta(days=1)}
+        publish_notes(5)
+        call_command("relay", "--once", "--inline")
+        old = timezone.now() - timedelta(days=2)
+        OutboxEvent.objects.update(relayed_at=old, time=old)
+        Delivery.objects.filter(pk=Delivery.objects.earliest("pk").pk).update(status=Status.DEAD)
+        publish_notes(1)
+        call_command("relay", "--once", "--inline", "--batch-size=2")
+        assert sorted(statuses()) == [Status.DEAD, Status.SUCCEEDED]
+        assert OutboxEvent.objects.count() == 2
 
     def test_once_without_redis_says_so_and_loses_nothing(self, settings: Any) -> None:
         """G2."""

@@ -29,7 +29,11 @@ class Command(BaseCommand):
     help = "Relays committed events from the outbox to the workers that run their subscribers."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--once", action="store_true", help="Relay what is due, then exit.")
+        parser.add_argument(
+            "--once",
+            action="store_true",
+            help="Relay what is due, delete what is older than RETENTION, then exit.",
+        )
         parser.add_argument(
             "--inline",
             action="store_true",
@@ -71,6 +75,9 @@ class Command(BaseCommand):
         try:
             if once:
                 relay.drain()
+                # Where it runs by cron, nobody else does.
+                while not relay.stopping.is_set() and relay.prune():
+                    pass
             else:
                 # The log is silent by default; whoever starts it by hand wants to see that it runs.
                 self.stdout.write(f"Relaying the outbox of {relay.using!r}. Ctrl-C ends it.")
