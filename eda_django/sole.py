@@ -43,11 +43,14 @@ class SoleRelay:
 
 
 def _lock_path(using: str) -> Path | None:
-    connection: Any = connections[using]
+    connection = connections[using]
     if connection.vendor != "sqlite":
         return None
-    name = str(connection.settings_dict["NAME"])
-    if connection.is_in_memory_db():
-        return None
-    # SQLite writes its journal there too, so the folder is writable.
-    return Path(f"{name}-relay.lock")
+    with connection.cursor() as cursor:
+        # Not by NAME: that may be a URI, a relative path or a link, and two ways to one file must
+        # lead to one lock.
+        cursor.execute("PRAGMA database_list")
+        files = {name: file for _, name, file in cursor.fetchall()}
+    # A database in memory has no file, and no other process. SQLite writes its journal beside the
+    # file, so the folder is writable.
+    return Path(f"{files['main']}-relay.lock") if files["main"] else None

@@ -1,14 +1,18 @@
 """SQLite has one writer, so one relay (G12)."""
 
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.management.base import CommandError
-from django.db import connection
+from django.db import connection, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from eda_django.sole import SoleRelay
+
+SQLITE = "django.db.backends.sqlite3"
 
 
 @pytest.mark.django_db
@@ -36,16 +40,63 @@ def test_lock_ends_with_an_error_too() -> None:
         pass
 
 
-@pytest.mark.django_db
-def test_database_in_memory_has_no_other_relay(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(connection.settings_dict, "NAME", ":memory:")
-    with SoleRelay("default"), SoleRelay("default"):
-        assert not Path(":memory:-relay.lock").exists()
+@pytest.fixture
+def other_sqlite(django_db_blocker: Any) -> Iterator[Callable[..., str]]:
+    """Return a function that adds a SQLite database of this name, and returns its alias."""
+    added: list[str] = []
+
+    def add(name: object) -> str:
+        alias = f"sole{len(added)}"
+        given = {alias: {"ENGINE": SQLITE, "NAME": name}, "default": {}}
+        connections.settings[alias] = connections.configure_settings(given)[alias]
+        added.append(alias)
+        return alias
+
+    with django_db_blocker.unblock():
+        yield add
+        for alias in added:
+            connections[alias].close()
+            # In memory, Django keeps it open.
+            BaseDatabaseWrapper.close(connections[alias])
+            del connections[alias]
+            del connections.settings[alias]
 
 
-@pytest.mark.django_db
-def test_lock_file_stands_beside_the_database(tmp_path: Path, monkeypatch: Any) -> None:
-    monkeypatch.setitem(connection.settings_dict, "NAME", tmp_path / "site.sqlite3")
-    with SoleRelay("default"):
-        is_there = (tmp_path / "site.sqlite3-relay.lock").exists()
-    assert is_there == (connection.vendor == "sqlite")
+@pytest.mark.once
+@pytest.mark.parametrize(
+    "name", [":memory:", "file::memory:", "file:sole?mode=memory&cache=shared"]
+)
+def test_database_in_memory_has_no_other_relay(
+    name: str, other_sqlite: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    alias = other_sqlite(name)
+    with SoleRelay(alias), SoleRelay(alias):
+        assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    "name",
+    [
+        "{folder}/site.sqlite3",
+        "file:{folder}/site.sqlite3",
+        "file:{folder}/site.sqlite3?mode=rwc&cache=private",
+        "file://{folder}/site%2Esqlite3",
+        "site.sqlite3",
+        "file:site.sqlite3?cache=shared",
+        "link.sqlite3",
+    ],
+)
+def test_one_file_has_one_lock_whatever_it_is_called(
+    name: str, other_sqlite: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "site.sqlite3"
+    path.touch()
+    (tmp_path / "link.sqlite3").symlink_to(path)
+    first, second = other_sqlite(path), other_sqlite(name.format(folder=tmp_path))
+    with SoleRelay(first):
+        assert (tmp_path / "site.sqlite3-relay.lock").exists()
+        with pytest.raises(CommandError, match="runs already"), SoleRelay(second):
+            pass
