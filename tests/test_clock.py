@@ -9,8 +9,23 @@ from django.db.models import F
 from django.test.utils import override_settings
 from django.utils import timezone
 
-from eda_django.models import RelayHeartbeat
+from eda_django import Retry
+from eda_django.models import Attempt, Delivery, OutboxEvent, RelayHeartbeat
 from eda_django.models.clock import DatabaseNow, after
+from eda_django.relay import Relay
+from tests.faults import clocks
+from tests.relaying import (
+    Recorder,
+    happen,
+    lapse_leases,
+    make_due,
+    on_happened,
+    relayed,
+    statuses,
+    write,
+)
+
+HOUR = 3600.0
 
 
 def beat(at: Any) -> RelayHeartbeat:
@@ -110,3 +125,99 @@ def test_no_time_is_reckoned_by_python_inside_the_database() -> None:
 def test_the_smallest_time_is_a_time() -> None:
     """SQLite writes it as 1.0e-06, which is no number of seconds to its clock."""
     assert beat(after(0.000_001)).beat_at
+
+
+@pytest.fixture(params=[HOUR, -HOUR], ids=["ahead", "behind"])
+def _wrong(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have this host's clock be an hour wrong."""
+    before = timezone.now()
+    clocks.shift(request.param, monkeypatch.setattr)
+    assert abs((timezone.now() - before).total_seconds() - request.param) < 60
+
+
+wrong_clock = pytest.mark.usefixtures("_wrong")
+
+
+def due_within(column: str, seconds: float) -> int:
+    """Return how many deliveries have this time to come, and so soon, by the database's clock."""
+    span = {f"{column}__gt": DatabaseNow(), f"{column}__lte": after(seconds)}
+    return int(Delivery.objects.filter(**span).count())
+
+
+def fail(event: Any) -> None:
+    raise LookupError
+
+
+@wrong_clock
+@pytest.mark.django_db
+def test_claim_and_its_lease_go_by_the_clock_of_the_database() -> None:
+    """G11: a new event and one that is due are claimed at once, for as long as a lease."""
+    on_happened(write)
+    transport = relayed(2)
+    assert due_within("lease_until", 30) == 2
+    Delivery.objects.release(transport.chunks[0].token, transport.chunks[0].delivery_ids)
+    again = Recorder()
+    relay = Relay(transport=again)
+    relay.drain()
+    assert again.ids == list(transport.chunks[0].delivery_ids)
+    assert due_within("lease_until", 30) == 2
+    # Nothing has lapsed, so that nobody is asked about.
+    assert again.asked == []
+    transport.chunks += again.chunks
+    assert transport.work() == 2
+
+
+@wrong_clock
+@pytest.mark.django_db
+def test_lost_worker_is_missed_when_its_lease_is_over_by_the_clock_of_the_database() -> None:
+    """G11."""
+    on_happened(write)
+    (chunk,) = relayed(1).chunks
+    assert Delivery.objects.start(chunk.delivery_ids[0], token=chunk.token, lease=30.0)
+    assert due_within("lease_until", 30) == 1
+    Relay(transport=Recorder()).drain()
+    assert statuses() == ["running"]
+    lapse_leases()
+    Relay(transport=Recorder()).drain()
+    assert Attempt.objects.count() == 1
+
+
+@wrong_clock
+@pytest.mark.django_db
+def test_retry_is_due_by_the_clock_of_the_database() -> None:
+    """G11."""
+    on_happened(fail, retry=Retry(base=20.0, jitter=0.0))
+    relayed(1).work()
+    assert due_within("due_at", 20) == 1
+    transport = Recorder()
+    relay = Relay(transport=transport)
+    relay.drain()
+    assert transport.chunks == []
+    make_due()
+    relay.drain()
+    assert len(transport.chunks) == 1
+
+
+@wrong_clock
+@pytest.mark.django_db
+def test_pruning_goes_by_the_clock_of_the_database(settings: Any) -> None:
+    """G11: what was fanned out half an hour ago is kept for an hour, and no longer."""
+    settings.EDA_DJANGO = {**settings.EDA_DJANGO, "RETENTION": timedelta(hours=1)}
+    on_happened(write)
+    relayed(2).work()
+    young, old = OutboxEvent.objects.order_by("pk")
+    OutboxEvent.objects.filter(pk=young.pk).update(relayed_at=after(-HOUR / 2))
+    OutboxEvent.objects.filter(pk=old.pk).update(relayed_at=after(-HOUR * 1.5))
+    Relay(transport=Recorder()).prune()
+    assert OutboxEvent.objects.get() == young
+
+
+@wrong_clock
+@pytest.mark.django_db
+def test_event_that_was_set_aside_is_due_by_the_clock_of_the_database() -> None:
+    """G10, G11."""
+    happen()
+    relay = Relay(transport=Recorder())
+    relay.drain()
+    waiting = OutboxEvent.objects.filter(relayed_at=None, available_at__gt=DatabaseNow())
+    assert waiting.filter(available_at__lte=after(60)).exists()
