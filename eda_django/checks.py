@@ -19,11 +19,20 @@ from .registry import Subscription, is_pattern, registry
 
 # By its title: who has installed the package has no file to open.
 PAGE = "System checks"
+# Seconds. A worker takes about three from getting a job to starting it where each of its calls to
+# Redis takes 200 ms; the rest is for a machine that is busy.
+SHORTEST_LEASE = 5.0
 
 
 def register() -> None:
     """Add these checks to Django's."""
-    for check in (check_settings, check_subscriptions, check_event_types, check_secure):
+    for check in (
+        check_settings,
+        check_lease,
+        check_subscriptions,
+        check_event_types,
+        check_secure,
+    ):
         checks.register(check, "eda_django")
     checks.register(check_databases, Tags.database)
     checks.register(check_sqlite, "eda_django")
@@ -32,6 +41,20 @@ def register() -> None:
 def check_settings(**_: Any) -> list[CheckMessage]:
     """E001: an unknown or mistyped key of EDA_DJANGO."""
     return [_error("E001", problem, "Correct settings.EDA_DJANGO.") for problem in conf.problems()]
+
+
+def check_lease(**_: Any) -> list[CheckMessage]:
+    """W006: a lease so short that deliveries may go round for ever."""
+    if conf.problems() or (lease := conf.get("LEASE")) >= SHORTEST_LEASE:
+        return []
+    return [
+        _warning(
+            "W006",
+            f"EDA_DJANGO['LEASE'] is {lease:g} s: if a worker takes longer than that from getting "
+            f"a job to starting it, its claim is gone each time, and nothing is ever delivered.",
+            f"Set it to {SHORTEST_LEASE:g} or more.",
+        )
+    ]
 
 
 def check_subscriptions(**_: Any) -> list[CheckMessage]:

@@ -27,7 +27,7 @@ def test_the_checks_are_registered_once():
     checks.register()
     assert len(check_registry.get_checks()) == before
     tagged = check_registry.get_checks()
-    assert sum(check.__module__ == "eda_django.checks" for check in tagged) == 6
+    assert sum(check.__module__ == "eda_django.checks" for check in tagged) == 7
 
 
 @override_settings(EDA_DJANGO={"BATCH_SZIE": 5})

@@ -120,3 +120,27 @@ def test_w004_sqlite_that_does_not_wait_for_its_writer(as_sqlite: dict[str, Any]
     for mode in ("IMMEDIATE", "exclusive"):
         as_sqlite["transaction_mode"] = mode
         assert found() == []
+
+
+@pytest.mark.parametrize("lease", [0.5, 4.999])
+def test_w006_a_lease_shorter_than_a_worker_needs_to_start(lease: float):
+    with override_settings(EDA_DJANGO={"LEASE": lease}):
+        assert_one(
+            "W006",
+            WARNING,
+            f"EDA_DJANGO['LEASE'] is {lease:g} s: if a worker takes longer than that from getting "
+            f"a job to starting it, its claim is gone each time, and nothing is ever delivered.",
+            "Set it to 5 or more.",
+            obj=None,
+        )
+
+
+@pytest.mark.parametrize("options", [{"LEASE": 5}, {"LEASE": 30.0}, {}])
+def test_w006_is_silent_about_any_other_lease(options: dict[str, Any]):
+    with override_settings(EDA_DJANGO=options):
+        assert found() == []
+
+
+def test_w006_is_silent_about_what_is_an_error():
+    with override_settings(EDA_DJANGO={"LEASE": -1}):
+        assert [m.id for m in found()] == ["eda_django.E001"]
