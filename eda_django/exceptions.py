@@ -6,6 +6,11 @@ from django.core.exceptions import ImproperlyConfigured
 MAX_SECONDS = 10**9
 
 
+def first_line(error: BaseException, *, limit: int | None = None) -> str:
+    """Return what an error says first; its class, if it says nothing."""
+    return (str(error).strip().splitlines() or [type(error).__qualname__])[0][:limit]
+
+
 class EdaError(Exception):
     """Base of every error that this library raises."""
 

@@ -9,7 +9,7 @@ import django
 from django.apps import apps
 from django.db import InterfaceError, OperationalError
 
-from .exceptions import BrokenJob, RefusedJob
+from .exceptions import BrokenJob, RefusedJob, first_line
 
 logger = logging.getLogger("eda_django")
 
@@ -50,6 +50,6 @@ def consume(*args: Any, **kwargs: Any) -> int:
 def _log(error: BaseException) -> None:
     # How a connection failed is no secret, and often all that an operator has to know.
     is_connection = isinstance(error, OperationalError | InterfaceError)
-    text = (str(error).splitlines() or [""])[0][:200] if is_connection else ""
+    text = first_line(error, limit=200) if is_connection else ""
     frames = "".join(traceback.format_tb(error.__traceback__))
     logger.error("consumer broke off error=%s %s\n%s", type(error).__qualname__, text, frames)

@@ -21,7 +21,7 @@ from django.db import (
 from . import conf
 from .consumer import UNKNOWN_SUBSCRIBER
 from .dispatch import RqTransport
-from .exceptions import TransportUnavailable
+from .exceptions import TransportUnavailable, first_line
 from .floor import Floor
 from .models import BulkOperation, Delivery, OutboxEvent, Outlook, RelayHeartbeat, look
 from .models.locking import writing
@@ -261,7 +261,7 @@ class Relay:
 
     def _lose(self, error: Exception, what: str) -> float:
         if not self._pause:
-            logger.error("%s error=%s: %s", what, type(error).__qualname__, _first_line(error))
+            logger.error("%s error=%s: %s", what, type(error).__qualname__, first_line(error))
         return self._back_off()
 
     def _database_trouble(self) -> str:
@@ -294,7 +294,3 @@ class Relay:
             self.heartbeats.filter(name=self.name).delete()
         except (DatabaseError, InterfaceError) as error:
             logger.warning("relay could not sign off: %s", error)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or ["no details"])[0]

@@ -6,6 +6,7 @@ from django.db import DatabaseError, DataError, IntegrityError, transaction
 
 from . import conf
 from .chunks import Chunk
+from .exceptions import first_line
 from .models import Delivery, FreshEvent, NewDelivery, OutboxEvent
 from .models.locking import writing
 from .registry import Registry
@@ -105,7 +106,6 @@ class Router:
 
     def _refuse(self, event: FreshEvent, error: DatabaseError) -> None:
         # The first line: the second of PostgreSQL's shows the whole row.
-        complaint = (str(error).strip().splitlines() or ["no details"])[0]
-        reason = f"the database refuses its deliveries: {complaint}"
+        reason = f"the database refuses its deliveries: {first_line(error)}"
         self.events.put_aside([event.pk], error=reason, seconds=UNROUTABLE_PAUSE)
         logger.error("event was set aside id=%s type=%s: %s", event.pk, event.type, reason)

@@ -7,6 +7,7 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 
 from eda_django import EdaError, RetryLater, exceptions
+from eda_django.exceptions import first_line
 
 
 def test_every_error_has_one_base():
@@ -39,3 +40,19 @@ def test_retry_later_refuses_what_no_database_can_reckon(seconds: Any):
     assert str(caught.value) == (
         f"RetryLater({seconds!r}) must be a number of seconds from 0 to 1,000,000,000."
     )
+
+
+@pytest.mark.parametrize(
+    ("error", "limit", "line"),
+    [
+        (ValueError("one\ntwo"), None, "one"),
+        (ValueError("\n  one \ntwo"), None, "one "),
+        (ValueError(""), None, "ValueError"),
+        (ValueError(" \n"), None, "ValueError"),
+        (ValueError("word " * 100), 9, "word word"),
+    ],
+)
+def test_first_line_of_an_error_is_never_empty(
+    error: Exception, limit: int | None, line: str
+) -> None:
+    assert first_line(error, limit=limit) == line

@@ -14,7 +14,7 @@ from rq import Queue
 
 from .. import conf
 from ..chunks import Chunk
-from ..exceptions import TransportUnavailable
+from ..exceptions import TransportUnavailable, first_line
 from .bell import bell_key
 from .connections import connect, has_queue, server_of, servers_in_use
 from .jobs import alive_in, job_for
@@ -23,6 +23,8 @@ from .jobs import alive_in, job_for
 TIMEOUT = 5.0
 # Seconds that a Redis which failed is let alone, where there are several.
 REST = 5.0
+# Characters of an error: the client's may describe every connection that it has.
+LINE = 200
 
 
 class RqTransport:
@@ -58,10 +60,10 @@ class RqTransport:
                     queue.enqueue_many([job_for(queue, chunk, using) for chunk in part])
             except RedisError as error:
                 down[name] = error
-                reason = f"Redis is away: {_first_line(error)}"
+                reason = f"Redis is away: {first_line(error, limit=LINE)}"
             except Exception as error:
                 # A site's own queue class or serializer.
-                reason = f"{type(error).__qualname__}: {_first_line(error)}"
+                reason = f"{type(error).__qualname__}: {first_line(error, limit=LINE)}"
             if reason:
                 refused |= dict.fromkeys((chunk.token for chunk in part), reason)
         if len(down) == len(by_queue):
@@ -145,9 +147,4 @@ class RqTransport:
         self._resting.clear()
         if errors:
             cause = next(iter(errors.values()))
-            raise TransportUnavailable(_first_line(cause)) from cause
-
-
-def _first_line(error: Exception) -> str:
-    # The client's texts may hold a description of every connection it has.
-    return (str(error).splitlines() or [type(error).__qualname__])[0][:200]
+            raise TransportUnavailable(first_line(cause, limit=LINE)) from cause

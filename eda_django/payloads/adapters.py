@@ -4,7 +4,7 @@ import dataclasses
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..exceptions import InvalidEventType
+from ..exceptions import InvalidEventType, first_line
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -29,7 +29,7 @@ def adapter(payload: type) -> "TypeAdapter[Any]":
         # An unknown name in an annotation would show only when the adapter is used.
         made.rebuild(raise_errors=True)
     except (PydanticUserError, PydanticUndefinedAnnotation, TypeError) as error:
-        reason = str(error).splitlines()[0]
+        reason = first_line(error)
         raise InvalidEventType(f"Event class {payload.__qualname__}: {reason}") from error
     return made
 
