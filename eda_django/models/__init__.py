@@ -9,9 +9,10 @@ from .operation import BulkOperation
 from .outbox import FreshEvent, OutboxEvent
 from .outlook import Outlook, look
 from .pages import CatalogueEntry, Failure, Overview
-from .status import Status
+from .status import FINISHED, Status
 
 __all__ = [
+    "FINISHED",
     "Attempt",
     "BulkOperation",
     "CatalogueEntry",

@@ -8,13 +8,12 @@ from typing import Any
 from django.db.models import Count
 from redis.exceptions import RedisError
 
-from eda_django.models import Delivery, OutboxEvent, RelayHeartbeat, Status
+from eda_django.models import FINISHED, Delivery, OutboxEvent, RelayHeartbeat, Status
 from example_project.demo.switches import Switches, switches
 from example_project.services import SERVICES, Service
 
 from . import workers
 
-FINISHED = (Status.SUCCEEDED, Status.DISCARDED)
 # A relay beats every ten seconds.
 RELAY_SILENCE = 25.0
 # Deliveries to look through for the last one: by number, which has an index, where the time

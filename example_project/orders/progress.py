@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from eda_django.models import Delivery, OutboxEvent, Status
+from eda_django.models import FINISHED, Delivery, OutboxEvent, Status
 
 from .models import Order, OrderStep
 
@@ -20,7 +20,6 @@ STEPS: Mapping[str, tuple[str, str]] = {
     "invoiced": ("Invoice written", "billing"),
     "mailed": ("Mail sent", "notifications"),
 }
-FINISHED = (Status.SUCCEEDED, Status.DISCARDED)
 FAILURES = frozenset({"refused", "declined"})
 GOOD = ("placed", "reserved", "paid", "invoiced", "mailed")
 DECLINED = ("placed", "reserved", "declined", "released", "mailed")
