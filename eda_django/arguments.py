@@ -4,12 +4,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
+from .conf import MAX_NAME
 from .events import Event, EventType, check_name, is_payload_class, types
 from .exceptions import InvalidEvent
 from .payloads import described, encode_headers, text_problem
 
 MISSING: Any = object()
-MAX_TEXT = 255
 # Characters of a text that is too long.
 SHOWN = 40
 
@@ -75,11 +75,11 @@ def as_text(option: str, value: object) -> str:
         text = str(value)
     except ValueError:
         # Python refuses to write numbers of more than 4,300 digits.
-        problem = f"is a number of thousands of digits, and may have {MAX_TEXT}"
+        problem = f"is a number of thousands of digits, and may have {MAX_NAME}"
         raise InvalidEvent(f"{option} {problem}.") from None
-    if len(text) > MAX_TEXT:
+    if len(text) > MAX_NAME:
         raise InvalidEvent(
-            f"{option}={text[:SHOWN]!r}… has {len(text)} characters, and may have {MAX_TEXT}."
+            f"{option}={text[:SHOWN]!r}… has {len(text)} characters, and may have {MAX_NAME}."
         )
     if problem := text_problem(text):
         raise InvalidEvent(f"{option}={text!r} {problem}.")

@@ -11,6 +11,8 @@ from django.core.exceptions import ImproperlyConfigured
 
 SETTING = "EDA_DJANGO"
 MAX_DAYS = 36_500
+# Characters of a name, a key or an address: what their columns take.
+MAX_NAME = 255
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +26,7 @@ class Option:
 
 
 def _text(value: Any) -> bool:
-    return isinstance(value, str) and 0 < len(value) <= 255 and "\x00" not in value
+    return isinstance(value, str) and 0 < len(value) <= MAX_NAME and "\x00" not in value
 
 
 def _count(value: Any) -> bool:
@@ -62,7 +64,7 @@ _COUNT = "a whole number above 0"
 OPTIONS: Mapping[str, Option] = {
     "SOURCE": Option(
         default="django",
-        must_be="a text of 1 to 255 characters",
+        must_be=f"a text of 1 to {MAX_NAME} characters",
         accepts=_text,
         help="Names this site in every event (the CloudEvents source).",
     ),

@@ -8,6 +8,7 @@ from typing import Any, ParamSpec, TypeVar
 from asgiref.sync import iscoroutinefunction
 from django.db import transaction
 
+from .conf import MAX_NAME
 from .events import EventType, name_problem, types
 from .exceptions import InvalidPublisher, InvalidSubscriber
 from .outbox import database, known_database, publish, publish_many
@@ -18,8 +19,6 @@ from .retry import Retry
 P = ParamSpec("P")
 R = TypeVar("R")
 F = TypeVar("F", bound=Callable[..., Any])
-
-MAX_NAME = 255
 
 
 def publishes(

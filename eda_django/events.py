@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
+from .conf import MAX_NAME
 from .exceptions import InvalidEvent, InvalidEventType
 
 if sys.version_info >= (3, 14):
@@ -21,7 +22,6 @@ __all__ = ["Event", "EventType", "EventTypes", "current_event", "event", "types"
 T = TypeVar("T")
 C = TypeVar("C", bound=type)
 
-MAX_NAME = 255
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:/-]*\Z")
 
 

@@ -10,6 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 
+from .conf import MAX_NAME
 from .payloads import without
 
 MAX_TEXT = 10_000
@@ -43,7 +44,7 @@ def describe(error: BaseException, *, secrets: Iterable[str] = ()) -> Failure:
     is_fit = (text, trace) == (raw_text, raw_trace) and len(trace) <= MAX_TRACEBACK
     kind = f"{type(error).__module__}.{type(error).__qualname__}".removeprefix("builtins.")
     return Failure(
-        kind=storable(kind, 255),
+        kind=storable(kind, MAX_NAME),
         text=storable(text, MAX_TEXT),
         traceback=_end_of(trace),
         fingerprint=_fingerprint(kind, _frames_of(error)),

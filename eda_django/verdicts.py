@@ -11,6 +11,7 @@ from django.dispatch import Signal
 from django.utils import timezone
 
 from . import failures, signals
+from .conf import MAX_NAME
 from .exceptions import Discard, RetryLater, UndecodablePayload
 from .failures import Failure, plain
 from .models import Attempt, Delivery, outcomes
@@ -46,11 +47,11 @@ class Verdict:
         """Return the same verdict in words that a database of any character set can store."""
         kept = self.failed_attempt
         if kept:
-            kept.error_class = plain(kept.error_class)[:255]
+            kept.error_class = plain(kept.error_class)[:MAX_NAME]
             kept.error_text, kept.traceback = plain(kept.error_text), plain(kept.traceback)
         outcome = dict(self.outcome)
         if "error_class" in outcome:
-            outcome["error_class"] = plain(outcome["error_class"])[:255]
+            outcome["error_class"] = plain(outcome["error_class"])[:MAX_NAME]
             outcome["error_text"] = plain(outcome["error_text"])
         return replace(self, outcome=outcome)
 
@@ -132,4 +133,4 @@ def _failed(
 
 
 def worker_name() -> str:
-    return f"{socket.gethostname()}:{os.getpid()}"[:255]
+    return f"{socket.gethostname()}:{os.getpid()}"[:MAX_NAME]

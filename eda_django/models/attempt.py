@@ -5,6 +5,8 @@ from typing import Any, ClassVar
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from ..conf import MAX_NAME
+
 
 class Attempt(models.Model):
     """Why one attempt of a delivery failed."""
@@ -14,10 +16,10 @@ class Attempt(models.Model):
         "eda_django.Delivery", on_delete=models.CASCADE, related_name="failed_attempts"
     )
     number = models.PositiveIntegerField()
-    worker = models.CharField(max_length=255)
+    worker = models.CharField(max_length=MAX_NAME)
     started_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField()
-    error_class = models.CharField(max_length=255)
+    error_class = models.CharField(max_length=MAX_NAME)
     error_text = models.TextField(blank=True)
     traceback = models.TextField(blank=True)
 

@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from .. import chunks
 from ..chunks import Chunk
+from ..conf import MAX_NAME
 from ..failures import storable
 from . import outcomes, steps
 from .clock import DatabaseNow, after
@@ -217,9 +218,9 @@ class Delivery(models.Model):
         related_name="deliveries",
         db_index=False,
     )
-    subscriber = models.CharField(max_length=255)
-    queue = models.CharField(max_length=255)
-    key = models.CharField(max_length=255, blank=True, default="")
+    subscriber = models.CharField(max_length=MAX_NAME)
+    queue = models.CharField(max_length=MAX_NAME)
+    key = models.CharField(max_length=MAX_NAME, blank=True, default="")
     status = models.CharField(max_length=10, choices=Status, default=Status.PENDING)
     attempts = models.PositiveIntegerField(default=0)
     due_at = models.DateTimeField(null=True, blank=True)
@@ -229,7 +230,7 @@ class Delivery(models.Model):
     isolated = models.BooleanField(default=False)
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
-    error_class = models.CharField(max_length=255, blank=True, default="")
+    error_class = models.CharField(max_length=MAX_NAME, blank=True, default="")
     error_text = models.TextField(blank=True, default="")
     fingerprint = models.CharField(max_length=32, blank=True, default="")
 

@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from ..conf import MAX_NAME
 from .clock import DatabaseNow, after
 
 
@@ -28,8 +29,8 @@ class RelayHeartbeat(models.Model):
     """A relay process, and when it was last heard of."""
 
     id = models.BigAutoField(primary_key=True)
-    name = models.CharField(max_length=255, unique=True)
-    hostname = models.CharField(max_length=255)
+    name = models.CharField(max_length=MAX_NAME, unique=True)
+    hostname = models.CharField(max_length=MAX_NAME)
     pid = models.PositiveIntegerField()
     version = models.CharField(max_length=50)
     started_at = models.DateTimeField()

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from ..conf import MAX_NAME
 from .clock import DatabaseNow
 from .delivery import Delivery
 from .indexes import HotIndex
@@ -83,7 +84,7 @@ class BulkOperation(models.Model):
     id = models.BigAutoField(primary_key=True)
     verb = models.CharField(_("action"), max_length=20, choices=Verb)
     selection = models.JSONField(_("filter"))
-    operator = models.CharField(_("operator"), max_length=255)
+    operator = models.CharField(_("operator"), max_length=MAX_NAME)
     reason = models.TextField(_("reason"), blank=True, default="")
     status = models.CharField(
         _("status"), max_length=10, choices=OperationStatus, default=OperationStatus.RUNNING

@@ -9,6 +9,7 @@ from django.db import connections, models
 from django.db.models import Exists, Max, OuterRef, Q
 from django.utils.translation import gettext_lazy as _
 
+from ..conf import MAX_NAME
 from ..events import Event
 from ..failures import storable
 from .attempt import Attempt
@@ -149,16 +150,16 @@ class OutboxEvent(models.Model):
 
     id = models.BigAutoField(primary_key=True)
     event_id = models.UUIDField(unique=True, editable=False)
-    type = models.CharField(max_length=255)
+    type = models.CharField(max_length=MAX_NAME)
     version = models.PositiveSmallIntegerField(default=1)
-    source = models.CharField(max_length=255)
-    key = models.CharField(max_length=255, blank=True, default="")
+    source = models.CharField(max_length=MAX_NAME)
+    key = models.CharField(max_length=MAX_NAME, blank=True, default="")
     data = models.JSONField(encoder=DjangoJSONEncoder)
     headers = models.JSONField(default=dict, blank=True)
-    correlation_id = models.CharField(max_length=255)
+    correlation_id = models.CharField(max_length=MAX_NAME)
     causation_id = models.UUIDField(null=True, blank=True)
     # Null unless given: null never equals null, so that only given keys are unique.
-    idempotency_key = models.CharField(max_length=255, null=True, blank=True)  # noqa: DJ001
+    idempotency_key = models.CharField(max_length=MAX_NAME, null=True, blank=True)  # noqa: DJ001
     time = models.DateTimeField()
     # Null for at once. The relay puts a time here, and the reason below, when it can't route.
     available_at = models.DateTimeField(null=True, blank=True)
