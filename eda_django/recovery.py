@@ -7,8 +7,8 @@ from datetime import datetime
 
 from . import conf
 from .models import Delivery
-from .models.delivery import MOMENT
 from .models.locking import writing
+from .models.verbs import MOMENT
 from .registry import Registry
 from .transport import Transport
 from .verdicts import Verdict, judge_lost

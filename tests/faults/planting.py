@@ -25,16 +25,16 @@ SEAMS = {
     "publish": "eda_django.outbox:publish",
     # The relay's steps.
     "lock_fresh": "eda_django.models.outbox:OutboxQuerySet.lock_fresh",
-    "create_queued": "eda_django.models.delivery:DeliveryQuerySet.create_queued",
+    "create_queued": "eda_django.models.verbs:DeliveryQuerySet.create_queued",
     "mark_relayed": "eda_django.models.outbox:OutboxQuerySet.mark_relayed",
-    "claim_due": "eda_django.models.delivery:DeliveryQuerySet.claim_due",
+    "claim_due": "eda_django.models.verbs:DeliveryQuerySet.claim_due",
     "push": "eda_django.dispatch:RqTransport.push",
     "enqueue_many": "rq:Queue.enqueue_many",
     # Whatever redis-py sends that has this word in it: what one transaction of Redis is made of.
     "MULTI": "redis.connection:AbstractConnection.send_packed_command",
     "alive": "eda_django.dispatch:RqTransport.alive",
-    "requeue": "eda_django.models.delivery:DeliveryQuerySet.requeue",
-    "lock_lapsed_running": "eda_django.models.delivery:DeliveryQuerySet.lock_lapsed_running",
+    "requeue": "eda_django.models.verbs:DeliveryQuerySet.requeue",
+    "lock_lapsed_running": "eda_django.models.verbs:DeliveryQuerySet.lock_lapsed_running",
     "prune": "eda_django.models.outbox:OutboxQuerySet.prune",
     "raw_delete": "django.db.models.query:QuerySet._raw_delete",
     # The worker's.
@@ -42,13 +42,13 @@ SEAMS = {
     "lmove": "rq:Queue.lmove",
     "perform_job": "rq.worker:BaseWorker.perform_job",
     "consume": "eda_django.job:consume",
-    "start": "eda_django.models.delivery:DeliveryQuerySet.start",
-    "lock_running": "eda_django.models.delivery:DeliveryQuerySet.lock_running",
+    "start": "eda_django.models.verbs:DeliveryQuerySet.start",
+    "lock_running": "eda_django.models.verbs:DeliveryQuerySet.lock_running",
     "call": "eda_django.execution:Execution.call",
     "write": "tests.faults.site:write",
-    "settle": "eda_django.models.delivery:DeliveryQuerySet.settle",
+    "settle": "eda_django.models.verbs:DeliveryQuerySet.settle",
     "save_attempt": "eda_django.models.attempt:Attempt.save",
-    "release": "eda_django.models.delivery:DeliveryQuerySet.release",
+    "release": "eda_django.models.verbs:DeliveryQuerySet.release",
     "job_success": "rq.worker:BaseWorker.handle_job_success",
 }
 

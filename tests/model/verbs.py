@@ -1,4 +1,4 @@
-"""The verbs of models/delivery.py: each one a single statement, guarded by state and token."""
+"""The verbs of models/verbs.py: each one a single statement, guarded by state and token."""
 
 from collections.abc import Callable, Collection, Iterable
 from typing import NamedTuple

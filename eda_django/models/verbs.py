@@ -1,0 +1,219 @@
+"""The verbs of deliveries: every change of their state, but for what operators do."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from .. import chunks
+from ..chunks import Chunk
+from ..failures import storable
+from . import outcomes, steps
+from .clock import DatabaseNow, after
+from .insertion import Part, Row, insert_queued
+from .locking import skip_locked
+from .operating import OperatorVerbs
+from .outcomes import MAX_REASON
+from .status import FINISHED, Status
+
+if TYPE_CHECKING:
+    from .delivery import Delivery
+
+# No database stores less of a time.
+MOMENT = timedelta(microseconds=1)
+
+
+class DeliveryQuerySet(OperatorVerbs["Delivery"]):
+    """The verbs, each guarded by state and token: whoever lost a claim changes nothing."""
+
+    def due(self) -> "DeliveryQuerySet":
+        """Deliveries that may be pushed now, the longest due first."""
+        return self.filter(status=Status.PENDING, due_at__lte=DatabaseNow()).order_by("due_at")
+
+    def dead(self) -> "DeliveryQuerySet":
+        return self.filter(status=Status.DEAD)
+
+    def unfinished(self) -> "DeliveryQuerySet":
+        """Deliveries that will still be tried."""
+        return self.exclude(status__in=(*FINISHED, Status.DEAD))
+
+    def held(self, status: Status, token: UUID) -> "DeliveryQuerySet":
+        """Deliveries in this state under this claim: the guard of every change below."""
+        return self.filter(status=status, token=token)
+
+    # The relay's verbs
+
+    def create_queued(self, rows: Iterable[Row], *, size: int, lease: float) -> list[Chunk]:
+        """Insert new deliveries as already claimed: one row version where two would do no more."""
+        parts = list(chunks.cut(rows, size=size))
+        if not parts:
+            return []
+        found = insert_queued(self.db, parts, lease=lease)
+        ids: dict[str, list[int]] = defaultdict(list)
+        for pk, token in self._find_ids(parts) if found is None else found:
+            # A UUID, or a text with or without dashes.
+            ids[str(token).replace("-", "")].append(pk)
+        return [
+            Chunk(
+                token=token,
+                subscriber=part[0].subscriber,
+                queue=part[0].queue,
+                delivery_ids=tuple(sorted(ids[token.hex])),
+            )
+            for token, part in parts
+        ]
+
+    def claim_due(
+        self, limit: int, *, size: int, lease: float, queues: Mapping[str, str]
+    ) -> list[Chunk]:
+        """Claim up to `limit` due deliveries under new tokens; inside a transaction.
+
+        `queues` tells where the running code has its subscribers: one may have moved since.
+        """
+        columns = ("id", "subscriber", "queue", "isolated")
+        rows = list(skip_locked(self.due().only(*columns), self.model)[:limit])
+        for row in rows:
+            row.queue = queues.get(row.subscriber, row.queue)
+        for token, part in chunks.cut(rows, size=size):
+            for row in part:
+                row.token = token
+            self.filter(pk__in=[row.pk for row in part], status=Status.PENDING).update(
+                status=Status.QUEUED,
+                token=token,
+                queue=part[0].queue,
+                due_at=None,
+                lease_until=after(lease),
+            )
+        return _as_chunks(rows)
+
+    def release(self, token: UUID, ids: Sequence[int]) -> int:
+        """Give back what was claimed and not started: due at once, no attempt is burned."""
+        return self.held(Status.QUEUED, token).filter(pk__in=ids).update(**outcomes.pending(0))
+
+    def put_aside(
+        self, token: UUID, ids: Sequence[int], *, kind: str, reason: str, seconds: float
+    ) -> int:
+        """Give back for `seconds`, with the reason, what can't start here; no attempt burns."""
+        return (
+            self.held(Status.QUEUED, token)
+            .filter(pk__in=ids)
+            .update(
+                **outcomes.pending(seconds),
+                error_class=kind,
+                error_text=storable(reason, MAX_REASON),
+            )
+        )
+
+    def retry_known(self, kind: str, subscribers: Iterable[str], *, limit: int) -> int:
+        """Make due at once up to `limit` that were put aside for this kind of reason.
+
+        Those of these subscribers; inside a transaction.
+        """
+        rows = self.filter(
+            status=Status.PENDING,
+            error_class=kind,
+            subscriber__in=list(subscribers),
+            due_at__gt=DatabaseNow(),
+        )
+        ids = [row.pk for row in skip_locked(rows.only("id"), self.model)[:limit]]
+        return self.filter(pk__in=ids).update(due_at=DatabaseNow()) if ids else 0
+
+    def lapsed_queued(self, limit: int, *, since: datetime | None = None) -> list["Delivery"]:
+        """Claims whose lease is over and that no worker has started, as far as can be seen.
+
+        The longest over first, of those whose lease ended at `since` or later. With the last of
+        them come all whose lease ended in the same moment: `since` can tell no two of them apart.
+        """
+        rows = self.filter(status=Status.QUEUED, lease_until__lte=DatabaseNow())
+        if since:
+            rows = rows.filter(lease_until__gte=since)
+        rows = rows.only("id", "token", "queue", "lease_until").order_by("lease_until")
+        found = list(rows[:limit])
+        if len(found) == limit:
+            last = found[-1].leased_until
+            # Not "= last": as a text of SQLite a whole second has no fraction.
+            same = rows.filter(lease_until__gte=last, lease_until__lt=last + MOMENT)
+            found = [row for row in found if row.leased_until < last] + list(same)
+        return found
+
+    def lock_lapsed_running(self, limit: int) -> list["Delivery"]:
+        """Lock started deliveries whose lease is over and whose worker holds no lock on them.
+
+        A subscriber that is merely slow holds the lock, so it is passed over; inside a transaction.
+        """
+        rows = self.filter(status=Status.RUNNING, lease_until__lte=DatabaseNow())
+        return list(skip_locked(rows.order_by("lease_until"), self.model)[:limit])
+
+    def running_tokens(self) -> set[UUID]:
+        """The claims under which a subscriber runs now: their workers are at work."""
+        rows = self.filter(status=Status.RUNNING, lease_until__isnull=False)
+        return {token for token in rows.values_list("token", flat=True) if token}
+
+    def queued_under(self, tokens: Iterable[UUID]) -> list["Delivery"]:
+        """What of these claims no worker has started."""
+        rows = self.filter(status=Status.QUEUED, lease_until__isnull=False, token__in=list(tokens))
+        return list(rows.only("id", "token"))
+
+    def requeue(self, rows: Sequence["Delivery"]) -> int:
+        """Take back claims lost on the way; inside a transaction. No attempt is burned.
+
+        But for rows that a worker just starts or settles. To wait for those, with other rows
+        locked, would be a deadlock as soon as the worker waits for one of the others. It would be
+        undone, and its subscriber lose an attempt.
+        """
+        still = self.still_queued(rows)
+        free = [row.pk for row in skip_locked(still.only("id"), self.model)]
+        return still.filter(pk__in=free).update(**outcomes.pending(0))
+
+    def still_queued(self, rows: Sequence["Delivery"]) -> "DeliveryQuerySet":
+        """What is still under these claims, and not started."""
+        # By primary key: no index knows the tokens, so that every row in the queues would be
+        # read, and on InnoDB waited for, to find a few.
+        return self.filter(
+            pk__in=[row.pk for row in rows],
+            status=Status.QUEUED,
+            token__in={row.token for row in rows},
+        )
+
+    # The consumer's verbs
+
+    def start(self, pk: int, *, token: UUID, lease: float) -> bool:
+        """Count an attempt and mark the delivery as running; False if it isn't ours any more."""
+        return bool(self.held(Status.QUEUED, token).filter(pk=pk).update(**outcomes.started(lease)))
+
+    def lock_running(self, pk: int, *, token: UUID) -> bool:
+        """Lock the row for as long as the transaction lasts; False if it isn't ours any more."""
+        return steps.lock_running(self.db, pk, token=token)
+
+    def settle(
+        self, pk: int, outcome: dict[str, Any], *, token: UUID, then: int | None, lease: float
+    ) -> int:
+        """End the attempt of `pk`, and start `then`; returns rows changed.
+
+        A success in one statement, because a commit of its own for every attempt that starts would
+        double what a delivery costs. Any other outcome in two, inside a transaction.
+        """
+        if outcome["status"] == Status.SUCCEEDED:
+            return steps.succeed(self.db, pk, token=token, then=then, lease=lease)
+        changed = self.held(Status.RUNNING, token).filter(pk=pk).update(**outcome)
+        return changed + (then is not None and self.start(then, token=token, lease=lease))
+
+    def _find_ids(self, parts: Sequence[Part]) -> list[tuple[int, Any]]:
+        events = {row.event_id for _, part in parts for row in part}
+        return list(self.filter(event_id__in=events).values_list("pk", "token"))
+
+
+def _as_chunks(rows: Iterable["Delivery"]) -> list[Chunk]:
+    made: dict[UUID, list[Delivery]] = {}
+    for row in rows:
+        made.setdefault(row.claim, []).append(row)
+    return [
+        Chunk(
+            token=token,
+            subscriber=part[0].subscriber,
+            queue=part[0].queue,
+            delivery_ids=tuple(row.pk for row in part),
+        )
+        for token, part in made.items()
+    ]
