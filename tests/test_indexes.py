@@ -5,10 +5,13 @@ from typing import Any
 
 import pytest
 from django.db import connection, models, transaction
+from django.test import RequestFactory
 from django.test.utils import CaptureQueriesContext
 
+from eda_django.admin.filters import EventStateFilter
 from eda_django.models import Delivery, OutboxEvent, look
 from eda_django.models.indexes import HotIndex
+from eda_django.models.windows import page
 
 # Enough that a planner has a reason to prefer one plan to another.
 FINISHED = 50_000
@@ -121,6 +124,20 @@ def test_look_reads_no_table_from_end_to_end() -> None:
     if connection.vendor == "mysql":
         # Columns of EXPLAIN: id, select_type, table, type, …; "ALL" reads the whole table.
         assert " | ALL | " not in plan
+
+
+@pytest.mark.usefixtures("finished")
+@pytest.mark.parametrize("state", ["new", "aside"])
+def test_the_console_finds_what_is_not_relayed_by_an_index(state: str) -> None:
+    """Of a million events a page reads those, and not all."""
+    if (state, connection.vendor) == ("new", "sqlite"):
+        pytest.skip("SQLite takes no two partial indexes for one condition.")
+    chosen = EventStateFilter(RequestFactory().get("/"), {"state": [state]}, OutboxEvent, None)
+    rows = chosen.queryset(RequestFactory().get("/"), OutboxEvent.objects.all())
+    plan = plan_of(lambda: page(rows, before=None, size=50, is_narrow=True))
+    assert re.search("eda_event_(fresh|scheduled)", plan), plan
+    assert not re.search(r"Seq Scan|SCAN eda_django_\w+(?! USING INDEX eda_event)", plan), plan
+    assert " | ALL | " not in plan, plan
 
 
 @pytest.mark.usefixtures("finished")

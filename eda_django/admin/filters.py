@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -72,9 +72,11 @@ class EventStateFilter(ChoiceFilter):
     def choose(self, value: str, queryset: QuerySet[Any]) -> QuerySet[Any]:
         rows = Delivery.objects.using(queryset.db).order_by()
         if value == "new":
-            return queryset.filter(relayed_at=None)
+            # One index has those that are fresh, another those that wait for a time.
+            waits = Q(relayed_at=None, available_at__isnull=False)
+            return queryset.filter(Q(relayed_at=None, available_at=None) | waits)
         if value == "aside":
-            return queryset.filter(relayed_at=None).exclude(error="")
+            return queryset.filter(relayed_at=None, available_at__isnull=False).exclude(error="")
         if value == "dead":
             return queryset.filter(pk__in=rows.dead().values("event_id"))
         if value == RETRYING:
