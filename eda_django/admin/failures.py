@@ -31,6 +31,7 @@ from .bulk import start
 from .display import badge, since, state_of
 from .masking import without_secrets
 from .readonly import PageAdmin
+from .traces import shortened
 
 # Deliveries of a group that its page lists, the newest ones.
 LISTED = 20
@@ -146,7 +147,7 @@ class FailureAdmin(PageAdmin):
     def _shown(self, request: HttpRequest, group: Group) -> dict[str, Any]:
         trace = ""
         if group.attempt and self.may(request, "view_attempt"):
-            trace = without_secrets(group.attempt.traceback, group.example.event)
+            trace = shortened(without_secrets(group.attempt.traceback, group.example.event))
         return {
             "group": group,
             "frame": site_frame_in(group.attempt.traceback) if group.attempt else "",

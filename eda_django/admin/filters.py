@@ -18,6 +18,7 @@ from ..models.statistics import subscribers_with_history
 from ..models.windows import SLACK, first_event_since
 from ..payloads import text_problem
 from ..registry import registry
+from .display import breakable
 
 # The newest events, among which sources other than this site's own are looked for.
 RECENT = 1_000
@@ -112,7 +113,7 @@ class NameFilter(ChoiceFilter):
     """One of many names; what code or index don't know can still be asked for in the address."""
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(name, name) for name in sorted(set(self.names(model_admin)))]
+        return [(name, breakable(name)) for name in sorted(set(self.names(model_admin)))]
 
     def names(self, model_admin: Any) -> Iterable[str]:
         raise NotImplementedError

@@ -46,6 +46,10 @@ class Row:
         return bool(self.counts.get("dead"))
 
     @property
+    def success_ago(self) -> str:
+        return since(self.last_success)
+
+    @property
     def cells(self) -> list[tuple[str, str]]:
         """The counts, by state, in the table's order; past MOST they are a lower bound."""
         return [(state, _bounded(self.counts.get(state, 0))) for state in STATES]
