@@ -22,13 +22,13 @@ from .acting import (
     MAX_REASON,
     Wish,
     fulfil,
-    log,
     reason_of,
     verb_of,
     verbs_for,
 )
 from .bulk import start
 from .display import badge, since, state_of
+from .history import NOTED, log
 from .masking import without_secrets
 from .readonly import PageAdmin
 from .traces import shortened
@@ -137,7 +137,7 @@ class FailureAdmin(PageAdmin):
         if text:
             values = {"text": text, "author": user.get_username()}
             note, _made = notes.update_or_create(defaults=values, **of)
-            log(request, [note], f"Noted: {text}")
+            log(request, [note], f"{NOTED}: {text}")
             messages.success(request, _("The note is kept."))
         else:
             notes.filter(**of).delete()

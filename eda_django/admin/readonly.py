@@ -16,6 +16,8 @@ from django.urls import URLPattern, path, reverse
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
+from .history import translated
+
 # Django's admin classes are generic for type checkers only.
 if TYPE_CHECKING:
     AnyPaginator = Paginator[Any]
@@ -64,6 +66,17 @@ class Console(AnyModelAdmin):
     @staticmethod
     def may(request: HttpRequest, permission: str) -> bool:
         return bool(request.user.has_perm(f"eda_django.{permission}"))
+
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        answer = super().history_view(request, object_id, extra_context)
+        if isinstance(answer, TemplateResponse) and answer.context_data:
+            page = answer.context_data["action_list"]
+            page.object_list = list(page.object_list)
+            for entry in page.object_list:
+                entry.change_message = translated(entry.change_message)
+        return answer
 
     def require(self, request: HttpRequest, *permissions: str) -> None:
         """Raise PermissionDenied unless the user may look here, and has all of these."""
