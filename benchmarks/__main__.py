@@ -17,7 +17,7 @@ from benchmarks import report
 from benchmarks.measure import Size
 from benchmarks.place import DATABASES, place
 
-NUMBERS = tuple(f"P{n}" for n in range(1, 13))
+NUMBERS = tuple(f"P{n}" for n in range(1, 15))
 
 
 def main() -> int:

@@ -65,7 +65,7 @@ def fill_outbox(
         execute(
             f"INSERT INTO eda_django_outboxevent (event_id, type, version, source, {quoted}, data,"
             f" headers, correlation_id, time, available_at, relayed_at, error) "
-            f"SELECT {UUIDS[vendor]}, 'bench.sale_made', 1, 'bench', '', {_literal()}, '{{}}',"
+            f"SELECT {UUIDS[vendor]}, 'bench.sale_made', 1, 'bench', '', {literal()}, '{{}}',"
             f" {_text(UUIDS[vendor])}, {NOWS[vendor]}, {LATER[vendor] if scheduled else 'NULL'},"
             f" {NOWS[vendor] if relayed else 'NULL'}, '' "
             f"FROM (SELECT n + {base + start} AS n FROM ({NUMBERS}) m WHERE n < {count - start}) k "
@@ -79,7 +79,7 @@ def fill_deliveries(status: str) -> None:
     execute(
         f"INSERT INTO eda_django_delivery (event_id, subscriber, queue, {quoted}, status, attempts,"
         f" isolated, error_class, error_text, fingerprint) "
-        f"SELECT id, 'bench.note', 'default', 'k', '{status}', 0, {_false()}, '', '', '' "
+        f"SELECT id, 'bench.note', 'default', 'k', '{status}', 0, {false()}, '', '', '' "
         f"FROM eda_django_outboxevent WHERE relayed_at IS NOT NULL"
     )
 
@@ -88,7 +88,7 @@ def fill_limit_outbox(count: int) -> None:
     vendor = connection.vendor
     execute(
         f"INSERT INTO bench_limit_outbox (event_id, type, data, time) "
-        f"SELECT {UUIDS[vendor]}, 'bench.sale_made', {_literal()}, {NOWS[vendor]} "
+        f"SELECT {UUIDS[vendor]}, 'bench.sale_made', {literal()}, {NOWS[vendor]} "
         f"FROM ({NUMBERS}) m WHERE n < {count} ORDER BY n"
     )
 
@@ -110,7 +110,7 @@ def execute(sql: str) -> None:
         cursor.execute(sql)
 
 
-def _literal() -> str:
+def literal() -> str:
     return "'" + json.dumps(as_dict(7)) + "'"
 
 
@@ -118,5 +118,5 @@ def _text(expression: str) -> str:
     return f"({expression})::text" if connection.vendor == "postgresql" else expression
 
 
-def _false() -> str:
+def false() -> str:
     return "FALSE" if connection.vendor == "postgresql" else "0"

@@ -26,6 +26,7 @@ class Size:
     traffic_seconds: float = 30.0
     idle_seconds: float = 20.0
     sustained_seconds: float = 600.0
+    console_events: int = 1_000_000
 
 
 # So small that only the way through is tried; the figures mean nothing.
@@ -44,6 +45,7 @@ QUICK = Size(
     traffic_seconds=0.5,
     idle_seconds=1.0,
     sustained_seconds=2.0,
+    console_events=2_000,
 )
 
 
@@ -97,6 +99,8 @@ class Measure:
     times: int = 1
     # The databases that it can be measured on; empty for all.
     databases: tuple[str, ...] = ()
+    # What all rounds stand on, done once before the first.
+    prepare: Callable[["Size"], None] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -79,6 +79,8 @@ def _measure(result: Result, size: Size, *, rounds: int, step: Any) -> None:
         result.trouble = f"only measured on {', '.join(measure.databases)}"
         result.skipped = True
         return
+    if measure.prepare:
+        measure.prepare(size)
     for _ in range(rounds * measure.times):
         figures = {}
         # In turn, so that whatever else the machine does befalls all of them.

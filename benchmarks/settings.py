@@ -24,7 +24,42 @@ if _database["ENGINE"].endswith("sqlite3"):
     }
 DATABASES = {"default": _database}
 
-INSTALLED_APPS = ["django_rq", "eda_django", "benchmarks.shop"]
+# The console stands in the admin, which needs all of this.
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.messages",
+    "django.contrib.sessions",
+    "django.contrib.staticfiles",
+    "django_rq",
+    "eda_django",
+    "benchmarks.shop",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+ROOT_URLCONF = "benchmarks.urls"
+STATIC_URL = "static/"
+ALLOWED_HOSTS = ["testserver"]
 RQ_QUEUES = {"default": {"URL": os.environ["BENCH_REDIS_URL"], "DEFAULT_TIMEOUT": 60}}
 EDA_DJANGO = {"SOURCE": "bench"}
 

@@ -1,16 +1,22 @@
 """What waits is found by an index over nothing but what waits, however much is finished."""
 
 import re
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from django.db import connection, models, transaction
+from django.test import RequestFactory
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from eda_django.admin.filters import EventStateFilter
 from eda_django.models import Delivery, OutboxEvent, look
 from eda_django.models.indexes import HotIndex
+from eda_django.models.search import types_in_the_outbox
+from eda_django.models.statistics import subscribers_with_history
+from eda_django.models.windows import page
 
 # Enough that a planner has a reason to prefer one plan to another.
 FINISHED = 50_000
@@ -81,7 +87,7 @@ def plan_of(statement: Any) -> str:
     """Return how the database goes about the first SELECT that `statement` sends."""
     with transaction.atomic(), CaptureQueriesContext(connection) as captured:
         statement()
-    (sql, *_) = [q["sql"] for q in captured if q["sql"].lstrip().startswith("SELECT")]
+    (sql, *_) = [q["sql"] for q in captured if q["sql"].lstrip().startswith(("SELECT", "WITH"))]
     explain = "EXPLAIN QUERY PLAN" if connection.vendor == "sqlite" else "EXPLAIN"
     with connection.cursor() as cursor:
         cursor.execute(f"{explain} {sql}")
@@ -126,6 +132,32 @@ def test_look_reads_no_table_from_end_to_end(since: datetime | None) -> None:
     if connection.vendor == "mysql":
         # Columns of EXPLAIN: id, select_type, table, type, …; "ALL" reads the whole table.
         assert " | ALL | " not in plan
+
+
+@pytest.mark.usefixtures("finished")
+@pytest.mark.parametrize("state", ["new", "aside"])
+def test_the_console_finds_what_is_not_relayed_by_an_index(state: str) -> None:
+    """Of a million events a page reads those, and not all."""
+    if (state, connection.vendor) == ("new", "sqlite"):
+        pytest.skip("SQLite takes no two partial indexes for one condition.")
+    needless: Any = None
+    chosen = EventStateFilter(RequestFactory().get("/"), {"state": [state]}, OutboxEvent, needless)
+    rows = chosen.queryset(RequestFactory().get("/"), OutboxEvent.objects.all())
+    plan = plan_of(lambda: page(rows, before=None, size=50, is_narrow=True))
+    assert re.search("eda_event_(fresh|scheduled)", plan), plan
+    assert not re.search(r"Seq Scan|SCAN eda_django_\w+(?! USING INDEX eda_event)", plan), plan
+    assert " | ALL | " not in plan, plan
+
+
+@pytest.mark.usefixtures("finished")
+@pytest.mark.parametrize("names", [types_in_the_outbox, subscribers_with_history])
+def test_names_are_found_by_leaps_through_an_index(names: Callable[[str], list[str]]) -> None:
+    plan = plan_of(lambda: names("default"))
+    assert "Seq Scan" not in plan
+    assert not re.search(r"SCAN eda_django_\w+(?! USING)$", plan, re.MULTILINE)
+    if connection.vendor == "mysql":
+        assert "Using index for group-by" in plan
+    assert len(names("default")) <= 1
 
 
 @pytest.mark.usefixtures("finished")

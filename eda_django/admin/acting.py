@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.contrib import messages
-from django.contrib.admin.models import CHANGE, LogEntry
-from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import PermissionDenied
 from django.db import router
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -19,6 +17,7 @@ from .. import signals
 from ..models import Delivery
 from ..models.locking import writing
 from ..models.operation import Verb, act
+from .history import entry, log
 
 PERMISSIONS: Mapping[str, str] = {
     Verb.RETRY: "retry_delivery",
@@ -134,32 +133,6 @@ def _ask(console: Any, request: HttpRequest, wish: Wish, *, complain: bool) -> H
     }
     page: HttpResponse = console.show(request, "confirm.html", wish.verb.label, **context)
     return page
-
-
-def log(request: HttpRequest, rows: Any, text: str) -> None:
-    """Write an entry for each row into the admin's log."""
-    found = list(rows)
-    if not found:
-        return
-    user: Any = request.user
-    kind = ContentType.objects.get_for_model(found[0], for_concrete_model=False)
-    LogEntry.objects.bulk_create(
-        LogEntry(
-            user_id=user.pk,
-            content_type_id=kind.pk,
-            object_id=str(row.pk),
-            object_repr=str(row)[:200],
-            action_flag=CHANGE,
-            change_message=text,
-        )
-        for row in found
-    )
-
-
-def entry(verb: Verb, reason: str) -> str:
-    """Return what the log says; in English, for whoever reads it."""
-    word = {Verb.RETRY: "Retried", Verb.RETRY_NOW: "Retried now", Verb.DISCARD: "Discarded"}[verb]
-    return f"{word}: {reason}" if reason else f"{word}."
 
 
 def say(request: HttpRequest, verb: str, changed: int, passed_over: int) -> None:

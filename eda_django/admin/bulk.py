@@ -12,7 +12,8 @@ from ..models import BulkOperation
 from ..models.locking import writing
 from ..models.operation import Verb
 from ..models.selection import Selection
-from .acting import EXPLANATIONS, back_of, entry, log, reason_of, verb_of
+from .acting import EXPLANATIONS, back_of, reason_of, verb_of
+from .history import entry, log
 
 
 def begin(console: Any, request: HttpRequest) -> HttpResponse:

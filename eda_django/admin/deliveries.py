@@ -20,10 +20,11 @@ from ..models.windows import first_event_since
 from ..payloads import text_problem
 from .acting import PERMISSIONS, Wish, fulfil, verbs_for
 from .bulk import begin
-from .display import badge, column, state_of
+from .display import badge, breakable, column, state_of
 from .filters import AGES, AgeFilter, QueueFilter, StatusFilter, SubscriberFilter
 from .keyset import KeysetAdmin, KeysetChangeList
 from .masking import as_json, without_secrets
+from .traces import shortened
 
 # Failed attempts on a page, the latest ones; each may bring a long traceback.
 MAX_ATTEMPTS = 50
@@ -67,12 +68,12 @@ class DeliveryAdmin(KeysetAdmin):
     viewers = ("view_delivery",)
     list_display = (
         "name",
-        column("subscriber", gettext_lazy("subscriber")),
-        column("queue", gettext_lazy("queue")),
         "state",
+        column("subscriber", gettext_lazy("subscriber"), breakable),
         column("attempts", gettext_lazy("attempts")),
+        column("error_class", gettext_lazy("error"), breakable),
         "when",
-        column("error_class", gettext_lazy("error")),
+        column("queue", gettext_lazy("queue")),
     )
     list_filter = (StatusFilter, SubscriberFilter, QueueFilter, AgeFilter)
     search_fields = ("id",)
@@ -168,7 +169,8 @@ class DeliveryAdmin(KeysetAdmin):
         attempts = [
             (
                 attempt,
-                *(without_secrets(text, event) for text in (attempt.error_text, attempt.traceback)),
+                without_secrets(attempt.error_text, event),
+                shortened(without_secrets(attempt.traceback, event)),
             )
             for attempt in newest[:MAX_ATTEMPTS]
         ]

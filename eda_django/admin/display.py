@@ -1,19 +1,21 @@
 """Small things that many pages show: a state as a badge, a time span in words."""
 
+import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib import admin
 from django.utils import timezone
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
+from django.utils.html import escape, format_html
+from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from ..models import Delivery, Status
 from ..models.progress import RETRYING
 
+_BREAK = re.compile(r"([._])(?=.)")
 LABELS: dict[str, Any] = {
     **{status.value: status.label for status in Status},
     RETRYING: gettext_lazy("Retrying"),
@@ -72,12 +74,20 @@ def span(length: timedelta) -> str:
     return _("%(number)d days") % {"number": seconds // 86_400}
 
 
-def column(name: str, description: Any) -> Callable[[Any], Any]:
+def breakable(name: object) -> SafeString:
+    """Return a dotted name that browsers may break after its dots and underscores."""
+    return mark_safe(_BREAK.sub(r"\1<wbr>", escape(str(name))))  # noqa: S308
+
+
+def column(
+    name: str, description: Any, shown: Callable[[Any], Any] | None = None
+) -> Callable[[Any], Any]:
     """Return a list's column of an attribute, under a name that is translated."""
 
     @admin.display(description=description)
     def value(row: Any) -> Any:
-        return getattr(row, name)
+        found = getattr(row, name)
+        return shown(found) if shown and found else found
 
     value.__name__ = name
     return value

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 ROW = 26
 COLUMN = 250
-GAP = 85
+GAP = 65
 HEAD = 30
 # Longer names are cut in the drawing, and whole in its tooltip and in the table below.
 MAX_TEXT = 36

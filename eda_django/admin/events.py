@@ -16,12 +16,13 @@ from ..models.search import events_found
 from ..payloads import text_problem
 from .acting import verbs_for
 from .deliveries import is_for
-from .display import badge, column, state_of
+from .display import badge, breakable, column, state_of
 from .filters import EventStateFilter, PeriodFilter, SourceFilter, TypeFilter, lowest_of
 from .keyset import KeysetAdmin, KeysetChangeList
 from .masking import as_json, without_secrets
 from .resending import COPY_OF, edit_view, resend_view
 from .timeline import timeline
+from .traces import shortened
 
 MAX_DELIVERIES = 200
 # Failed attempts on a page, the latest ones; each may bring a long traceback.
@@ -43,11 +44,11 @@ class EventAdmin(KeysetAdmin):
     viewers = ("view_outboxevent",)
     list_display = (
         column("event_id", gettext_lazy("event id")),
-        column("type", gettext_lazy("type")),
+        "worst",
+        "done",
+        column("type", gettext_lazy("type"), breakable),
         column("key", gettext_lazy("key")),
         column("time", gettext_lazy("time")),
-        "done",
-        "worst",
         column("error", gettext_lazy("error")),
     )
     list_filter = (EventStateFilter, PeriodFilter, SourceFilter, TypeFilter)
@@ -136,7 +137,11 @@ class EventAdmin(KeysetAdmin):
             "error": without_secrets(delivery.error_text, event),
             "verbs": [verb for verb in verbs_for(request.user) if is_for(verb, delivery)],
             "attempts": [
-                (a, without_secrets(a.error_text, event), without_secrets(a.traceback, event))
+                (
+                    a,
+                    without_secrets(a.error_text, event),
+                    shortened(without_secrets(a.traceback, event)),
+                )
                 for a in attempts
                 if a.delivery_id == delivery.pk
             ],

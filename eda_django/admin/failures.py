@@ -22,15 +22,16 @@ from .acting import (
     MAX_REASON,
     Wish,
     fulfil,
-    log,
     reason_of,
     verb_of,
     verbs_for,
 )
 from .bulk import start
 from .display import badge, since, state_of
+from .history import NOTED, log
 from .masking import without_secrets
 from .readonly import PageAdmin
+from .traces import shortened
 
 # Deliveries of a group that its page lists, the newest ones.
 LISTED = 20
@@ -136,7 +137,7 @@ class FailureAdmin(PageAdmin):
         if text:
             values = {"text": text, "author": user.get_username()}
             note, _made = notes.update_or_create(defaults=values, **of)
-            log(request, [note], f"Noted: {text}")
+            log(request, [note], f"{NOTED}: {text}")
             messages.success(request, _("The note is kept."))
         else:
             notes.filter(**of).delete()
@@ -146,7 +147,7 @@ class FailureAdmin(PageAdmin):
     def _shown(self, request: HttpRequest, group: Group) -> dict[str, Any]:
         trace = ""
         if group.attempt and self.may(request, "view_attempt"):
-            trace = without_secrets(group.attempt.traceback, group.example.event)
+            trace = shortened(without_secrets(group.attempt.traceback, group.example.event))
         return {
             "group": group,
             "frame": site_frame_in(group.attempt.traceback) if group.attempt else "",

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -18,6 +18,7 @@ from ..models.statistics import subscribers_with_history
 from ..models.windows import SLACK, first_event_since
 from ..payloads import text_problem
 from ..registry import registry
+from .display import breakable
 
 # The newest events, among which sources other than this site's own are looked for.
 RECENT = 1_000
@@ -72,9 +73,11 @@ class EventStateFilter(ChoiceFilter):
     def choose(self, value: str, queryset: QuerySet[Any]) -> QuerySet[Any]:
         rows = Delivery.objects.using(queryset.db).order_by()
         if value == "new":
-            return queryset.filter(relayed_at=None)
+            # One index has those that are fresh, another those that wait for a time.
+            waits = Q(relayed_at=None, available_at__isnull=False)
+            return queryset.filter(Q(relayed_at=None, available_at=None) | waits)
         if value == "aside":
-            return queryset.filter(relayed_at=None).exclude(error="")
+            return queryset.filter(relayed_at=None, available_at__isnull=False).exclude(error="")
         if value == "dead":
             return queryset.filter(pk__in=rows.dead().values("event_id"))
         if value == RETRYING:
@@ -110,7 +113,7 @@ class NameFilter(ChoiceFilter):
     """One of many names; what code or index don't know can still be asked for in the address."""
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(name, name) for name in sorted(set(self.names(model_admin)))]
+        return [(name, breakable(name)) for name in sorted(set(self.names(model_admin)))]
 
     def names(self, model_admin: Any) -> Iterable[str]:
         raise NotImplementedError

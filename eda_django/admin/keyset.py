@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from django.contrib.admin import ShowFacets
 from django.contrib.admin.views.main import ChangeList
 from django.core.paginator import Paginator
 from django.http import HttpRequest
@@ -58,8 +57,6 @@ class KeysetAdmin(ReadOnlyAdmin):
     """A list of which nobody asks how long it is."""
 
     sortable_by = ()
-    # Counts of each filter would read the whole table.
-    show_facets = ShowFacets.NEVER
     list_select_related = False
     change_list_template = "admin/eda_django/change_list.html"
 

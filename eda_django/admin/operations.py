@@ -13,8 +13,9 @@ from django.utils.translation import gettext_lazy
 from ..models import BulkOperation, RelayHeartbeat
 from ..models.operation import OperationStatus
 from ..models.selection import Selection
-from .acting import PERMISSIONS, log, outcome
+from .acting import PERMISSIONS, outcome
 from .bulk import described
+from .history import CANCELLED, log
 from .readonly import ReadOnlyAdmin
 
 # Seconds after which a relay that says nothing counts as gone.
@@ -74,7 +75,7 @@ class OperationAdmin(ReadOnlyAdmin):
         self.require(request, PERMISSIONS[operation.verb])
         using = router.db_for_write(BulkOperation)
         if BulkOperation.objects.using(using).cancel(pk):
-            log(request, [operation], "Cancelled.")
+            log(request, [operation], f"{CANCELLED}.")
             messages.success(request, _("Cancelled. What was done stays done."))
         else:
             messages.warning(request, _("It had ended already."))

@@ -46,6 +46,10 @@ class Row:
         return bool(self.counts.get("dead"))
 
     @property
+    def success_ago(self) -> str:
+        return since(self.last_success)
+
+    @property
     def cells(self) -> list[tuple[str, str]]:
         """The counts, by state, in the table's order; past MOST they are a lower bound."""
         return [(state, _bounded(self.counts.get(state, 0))) for state in STATES]
@@ -143,18 +147,17 @@ def _rows(using: str, names: Sequence[str], waiting: Iterable[Backlog]) -> list[
 def _measure(row: Row, sample: Sequence[Done]) -> None:
     good = sum(done.status == Status.SUCCEEDED for done in sample)
     row.rate = f"{100 * good // len(sample)} %"
-    started = [done for done in sample if done.started_at]
-    waits = [done.started_at - done.published_at for done in started if done.started_at]
-    runs = [done.finished_at - done.started_at for done in started if done.started_at]
-    row.wait, row.run = _percentiles(waits), _percentiles(runs)
+    row.wait = _percentiles([done.wait for done in sample if done.wait is not None])
+    row.run = _percentiles([done.run for done in sample if done.run is not None])
 
 
-def _percentiles(lengths: list[timedelta]) -> tuple[str, str]:
+def _percentiles(seconds: list[float]) -> tuple[str, str]:
     """Return the median and the 95th percentile, in words."""
-    if not lengths:
+    if not seconds:
         return "", ""
-    ordered = sorted(lengths)
-    return span(ordered[len(ordered) // 2]), span(ordered[(len(ordered) * 95) // 100])
+    ordered = sorted(seconds)
+    middle, nearly_all = ordered[len(ordered) // 2], ordered[(len(ordered) * 95) // 100]
+    return span(timedelta(seconds=middle)), span(timedelta(seconds=nearly_all))
 
 
 def _charts(using: str, names: Sequence[str]) -> list[Chart]:

@@ -6,13 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin import ShowFacets
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
+
+from .history import translated
 
 # Django's admin classes are generic for type checkers only.
 if TYPE_CHECKING:
@@ -63,6 +67,17 @@ class Console(AnyModelAdmin):
     def may(request: HttpRequest, permission: str) -> bool:
         return bool(request.user.has_perm(f"eda_django.{permission}"))
 
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        answer = super().history_view(request, object_id, extra_context)
+        if isinstance(answer, TemplateResponse) and answer.context_data:
+            page = answer.context_data["action_list"]
+            page.object_list = list(page.object_list)
+            for entry in page.object_list:
+                entry.change_message = translated(entry.change_message)
+        return answer
+
     def require(self, request: HttpRequest, *permissions: str) -> None:
         """Raise PermissionDenied unless the user may look here, and has all of these."""
         if not (
@@ -92,6 +107,14 @@ class ReadOnlyAdmin(Console):
     show_full_result_count = False
     paginator = BoundedPaginator
     list_per_page = 50
+    # Counts of each filter would read the whole table.
+    show_facets = ShowFacets.NEVER
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        title = {"title": capfirst(self.opts.verbose_name_plural)}
+        return super().changelist_view(request, {**title, **(extra_context or {})})
 
     def change_view(
         self,

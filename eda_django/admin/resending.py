@@ -20,8 +20,9 @@ from ..models.operating import Resent
 from ..outbox import publish
 from ..payloads import unmasked
 from ..registry import registry
-from .acting import MAX_REASON, log
+from .acting import MAX_REASON
 from .display import LABELS
+from .history import COPIED, EDITED, RESENT, log
 from .masking import as_json
 
 # The header of an edited copy that names the event it was made of.
@@ -123,7 +124,7 @@ def _resend(
             return None
         resent: Resent = Delivery.objects.using(using).resend(event.pk, queues)
         to = ", ".join((*resent.again, *resent.new))
-        log(request, [event] if to else [], f"Resent to {to}{reason and f': {reason}'}")
+        log(request, [event] if to else [], f"{RESENT} {to}{reason and f': {reason}'}")
     signals.deliveries_released.send_robust(sender=None, using=using)
     return resent
 
@@ -138,9 +139,9 @@ def _publish_copy(request: HttpRequest, event: OutboxEvent, wanted: dict[str, An
         with writing(using):
             made = publish(event.type, payload, key=event.key or None, headers=headers, using=using)
             copy: OutboxEvent = OutboxEvent.objects.using(using).get(event_id=made.id)
-            text = f"Published by hand as an edited copy of {event.event_id}: {wanted['reason']}"
+            text = f"{COPIED} {event.event_id}: {wanted['reason']}"
             log(request, [copy], text)
-            log(request, [event], f"Edited and resent as {copy.event_id}: {wanted['reason']}")
+            log(request, [event], f"{EDITED} {copy.event_id}: {wanted['reason']}")
     finally:
         current_event.reset(token)
     return copy

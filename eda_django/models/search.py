@@ -20,12 +20,15 @@ WITH RECURSIVE leap (type) AS (
 )
 SELECT type FROM leap WHERE type IS NOT NULL LIMIT 1000
 """
+# MySQL and MariaDB leap by themselves, and in the other's words would read all of the index.
+_TYPES_ON_MYSQL = "SELECT type FROM eda_django_outboxevent GROUP BY type ORDER BY type LIMIT 1000"
 
 
 def types_in_the_outbox(using: str) -> list[str]:
     """Return the types of all stored events: a look into an index for each, no scan."""
-    with connections[using].cursor() as cursor:
-        cursor.execute(_TYPES)
+    connection = connections[using]
+    with connection.cursor() as cursor:
+        cursor.execute(_TYPES_ON_MYSQL if connection.vendor == "mysql" else _TYPES)
         return [name for (name,) in cursor.fetchall()]
 
 

@@ -4,9 +4,11 @@ from typing import Any
 
 from django import template
 
+from ..admin.display import breakable
 from ..admin.overview import overview
 
 register = template.Library()
+register.filter("breakable", breakable)
 
 
 @register.inclusion_tag("admin/eda_django/includes/overview.html", takes_context=True)

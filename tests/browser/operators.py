@@ -106,20 +106,16 @@ class Operator:
 
     def inspect(self, name: str) -> None:
         """Take a picture; complain of what is wider than the screen, and of what axe finds."""
-        self.measure(name)
+        self.shoot(name)
+        width = self.page.evaluate("document.documentElement.scrollWidth")
+        if width > self.width:
+            self.complaints.append(f"{name} is {width} wide on {self.width}")
         found = Axe().run(self.page).response["violations"]
         self.complaints += [
             f"{name}: {one['id']} {[node['html'] for node in one['nodes']][:3]}"
             for one in found
             if one["impact"] in GRAVE
         ]
-
-    def measure(self, name: str) -> None:
-        """Take a picture; complain of what is wider than the screen."""
-        self.shoot(name)
-        width = self.page.evaluate("document.documentElement.scrollWidth")
-        if width > self.width:
-            self.complaints.append(f"{name} is {width} wide on {self.width}")
 
     def _hear(self, message: ConsoleMessage) -> None:
         # Django's admin names no icon, so that browsers ask for the site's.

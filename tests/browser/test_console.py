@@ -1,12 +1,15 @@
 """An operator is woken: sees the failure, reads why, mends it, and everyone can read who did it."""
 
+import os
 import re
+import signal
 from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, expect
 
+from example_project import csp
 from tests.browser.operators import Operator, hire, shell
 from tests.demo import DemoProcess
 from tests.waiting import PATIENCE, eventually
@@ -137,7 +140,6 @@ def test_who_may_only_look_and_who_may_not(
     assert {nobody.go(path) for path in ("failure/", "delivery/", "overview/")} == {403}
 
 
-LOOKED_INTO = ("desktop-light", "phone-dark")
 PAGES = {
     "overview": "overview/",
     "index": "",
@@ -146,6 +148,7 @@ PAGES = {
     "resend": "outboxevent/{event}/resend/",
     "deliveries": "delivery/",
     "delivery": "delivery/{delivery}/change/",
+    "delivery-history": "delivery/{delivery}/history/",
     "failures": "failure/",
     "catalogue": "catalogueentry/",
     "operations": "bulkoperation/",
@@ -168,15 +171,66 @@ def test_every_page_on_desktop_and_phone_in_light_and_dark(
         for scheme in schemes:
             operator = Operator(chromium, failing, screenshots, size=size, scheme=scheme)
             operator.log_in("root")
-            # Each size and each scheme once: axe takes longer than everything else together.
-            look = operator.inspect if operator.name in LOOKED_INTO else operator.measure
             for name, path in PAGES.items():
                 assert operator.go(path.format(event=event, delivery=delivery)) == 200
-                look(name)
+                operator.inspect(name)
             open_group(operator)
-            look("group")
+            operator.inspect("group")
+            operator.press("Discard: all…")
+            operator.inspect("confirm-group")
             complaints += [f"{operator.name}: {one}" for one in operator.complaints]
     assert complaints == []
+
+
+def test_an_event_tells_its_story_and_what_belongs_to_it(
+    failing: DemoProcess, chromium: Browser, screenshots: Path
+) -> None:
+    event, _delivery = shell(failing, ONE_OF_EACH).split()
+    viewer = Operator(chromium, failing, screenshots)
+    viewer.log_in("viewer")
+    answer = viewer.page.goto(f"{viewer.address}admin/eda_django/outboxevent/{event}/change/")
+    assert answer is not None
+    assert answer.headers["content-security-policy"] == csp.POLICY
+
+    story = viewer.page.locator(".eda-timeline li").all_inner_texts()
+    assert "Published by shop" in story[0]
+    assert "dead, out of attempts" in story[-1]
+    assert sum("failed" in step for step in story) == 3
+    tree = viewer.page.locator(".eda-tree")
+    expect(tree.locator("> li > a")).to_have_text("orders.order_placed")
+    expect(tree.locator("> li > ul > li > strong")).to_have_text("inventory.stock_reserved")
+    # Its cause has the same tree, from the other side.
+    tree.locator("> li > a").click()
+    expect(viewer.page.locator(".eda-tree > li > strong")).to_have_text("orders.order_placed")
+    expect(viewer.page.locator(".eda-json").first).to_contain_text('"card_token": "***"')
+    assert viewer.complaints == []
+
+
+def test_a_bulk_operation_is_stopped(
+    failing: DemoProcess, chromium: Browser, screenshots: Path
+) -> None:
+    """While the relay does nothing, so that there is time for it."""
+    root = Operator(chromium, failing, screenshots)
+    root.log_in("root")
+    relay = failing.pid_of("manage.py relay")
+    assert relay is not None
+    os.kill(relay, signal.SIGSTOP)
+    try:
+        root.go("delivery/?status=dead")
+        root.page.locator("section.eda-all").get_by_role("button", name="Discard…").click()
+        root.page.get_by_label("Reason (required)").fill("obsolete")
+        root.press("Yes: Discard")
+        live = root.page.locator("#eda-live")
+        expect(live).to_contain_text("Running")
+        expect(live.get_by_role("progressbar")).to_have_attribute("value", "0")
+        root.press("Cancel")
+        expect(root.page.locator(".messagelist")).to_contain_text("What was done stays done.")
+        expect(live).to_contain_text("Cancelled")
+    finally:
+        os.kill(relay, signal.SIGCONT)
+    root.inspect("operation")
+    assert count(failing, "status='dead'") == ORDERS
+    assert root.complaints == []
 
 
 def test_it_works_without_javascript(

@@ -1,0 +1,58 @@
+"""How the console's pages look: what must be read on a phone, and what is not offered."""
+
+import re
+from pathlib import Path
+
+import django
+import pytest
+
+from eda_django.admin.display import breakable
+from eda_django.admin.traces import shortened
+from tests.console import ACTIONS, VIEW, dead, operator, retrying, text, url
+
+pytestmark = pytest.mark.django_db
+
+
+def test_a_traceback_names_files_as_they_are_imported() -> None:
+    """Short enough for a telephone, and equal on every machine; other paths stay as they are."""
+    here = str(Path(__file__).parent.parent.parent)
+    library = Path(django.__file__).parent.parent
+    trace = "\n".join(
+        [
+            "Traceback (most recent call last):",
+            f'  File "{here}/example_project/gateway.py", line 55, in charge',
+            f'    raise ValueError("{here}/x")',
+            f'  File "{library}/django/db/models/query.py", line 1, in get',
+            '  File "/opt/worker/lib/python3.12/site-packages/rq/job.py", line 2, in perform',
+            f'  | File "{here}/tests/console.py", line 3, in <module>',
+            '  File "/srv/elsewhere/billing.py", line 4, in vat',
+        ]
+    )
+    assert re.findall('File "(.+?)"', shortened(trace)) == [
+        "example_project/gateway.py",
+        "django/db/models/query.py",
+        "rq/job.py",
+        "tests/console.py",
+        "/srv/elsewhere/billing.py",
+    ]
+    assert f'ValueError("{here}/x")' in shortened(trace)
+
+
+def test_names_break_after_dots_and_underscores_and_hide_nothing() -> None:
+    assert breakable("shop.mail_sent") == "shop.<wbr>mail_<wbr>sent"
+    assert breakable("<b>.") == "&lt;b&gt;."
+
+
+def test_a_group_offers_what_can_be_done_to_it() -> None:
+    """Nothing waits among dead ones, and nothing is dead among those that wait."""
+    client = operator(*VIEW, *ACTIONS)
+    for row, word in ((dead(), "Retry"), (retrying(fingerprint="e" * 32), "Retry now")):
+        page = f"{url('failure_group')}?subscriber={row.subscriber}&fingerprint={row.fingerprint}"
+        found = re.findall(r"<button class=.button.>([^<]+?): all…", text(client, page))
+        assert found == [word, "Discard"]
+
+
+def test_a_list_without_a_search_has_no_field_for_one() -> None:
+    client = operator(*VIEW)
+    assert 'id="searchbar"' not in text(client, url("relayheartbeat_changelist"))
+    assert 'id="searchbar"' in text(client, url("delivery_changelist"))
