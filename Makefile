@@ -9,9 +9,10 @@ ARGS ?=
 MINUTES ?= 10
 SEED ?= 1
 SOAK ?= .soak
+PICTURES ?= $(CURDIR)/build/screenshots
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak recovery bench lint clean
+.PHONY: help demo test soak recovery bench screenshots lint clean
 
 help: ## Say what there is.
 	@sed -n 's/^\([a-z]*\):.*## /  make \1 \t/p' Makefile
@@ -34,6 +35,13 @@ recovery: $(VENV)/.has-test ## Measure how long it takes after a death until all
 
 bench: $(VENV)/.has-demo ## Measure this library beside the limit and beside plain django-rq.
 	@exec $(VENV)/bin/python -m benchmarks $(ARGS)
+
+screenshots: $(VENV)/.has-test ## Take the pictures of the console in docs/images anew.
+	EDA_TEST_DATABASE=sqlite EDA_SCREENSHOTS=$(PICTURES) \
+		$(VENV)/bin/python -m pytest -q tests/browser/test_console.py -k every_page
+	cp $(PICTURES)/console-overview-desktop-light.png docs/images/console-overview.png
+	cp $(PICTURES)/console-group-desktop-light.png docs/images/console-failures.png
+	cp $(PICTURES)/console-event-phone-dark.png docs/images/console-event-phone.png
 
 lint: $(VENV)/.has-test ## Check format, style, types, imports and migrations.
 	$(VENV)/bin/ruff format --check .

@@ -19,7 +19,7 @@ from tests.waiting import PATIENCE, eventually
 ROOT = Path(__file__).parent.parent
 WIDE = "200"
 # All on PostgreSQL; elsewhere one of each kind, and one that is measured on PostgreSQL only.
-ELSEWHERE = ("P1", "P3", "P6", "P9")
+ELSEWHERE = ("P1", "P3", "P6", "P9", "P13")
 MEASURED = NUMBERS if vendor() == "postgresql" else ELSEWHERE
 
 
