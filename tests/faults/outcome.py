@@ -9,6 +9,7 @@ from typing import Any
 
 import django_rq
 from django.db import DEFAULT_DB_ALIAS
+from rq.job import Job
 
 from eda_django.models import Attempt, Delivery, OutboxEvent, Status
 from eda_django.models.clock import after
@@ -90,6 +91,22 @@ def check(
 
 def queues() -> list[Any]:
     return [django_rq.get_queue(name) for name in QUEUES]
+
+
+def pushed() -> Counter[int]:
+    """Return in how many jobs of the queues each delivery is."""
+    found: Counter[int] = Counter()
+    for queue in queues():
+        for job in Job.fetch_many(queue.job_ids, connection=queue.connection):
+            if job:
+                found.update(job.args[0])
+    assert set(found) <= set(Delivery.objects.values_list("pk", flat=True))
+    return found
+
+
+def each_waits_in_one_job() -> bool:
+    """Return whether whatever is not finished waits in the queues, and none of it twice."""
+    return pushed() == Counter(Delivery.objects.unfinished().values_list("pk", flat=True))
 
 
 def jobs_left() -> dict[str, int]:

@@ -68,10 +68,14 @@ class Site:
             assert sum(len(queue.job_ids) for queue in outcome.queues()) == self.point.jobs
 
     def recover(self, *, worker: bool = True) -> None:
-        """Let a lease pass; run what a site runs until all is done and no job is in a queue."""
+        """Let a lease pass; run what a site runs until all is done and no job is in a queue.
+
+        Before anything takes one, there is one job for each delivery, and no duplicate.
+        """
         lapse_leases()
         self.children.relay(*self.point.words)
         if worker:
+            eventually(outcome.each_waits_in_one_job, "one job for each delivery")
             self.worker()
         total = EVENTS * outcome.subscribers(self.point.kind)
         eventually(lambda: ordering.settled(total))

@@ -1,18 +1,18 @@
-"""Transactions that commit out of order, under relays and workers that come and go.
+"""Transactions that commit out of order, under relays and workers that come, freeze and go.
 
 Hypothesis makes up what happens; whatever that is, what was committed is delivered, once, and
-nothing else is.
+nothing else is. Who has lost a claim changes nothing.
 """
 
 from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 import pytest
-from django.db import connection, connections, transaction
+from django.db import connection
+from django.db.models import Count, F
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -23,63 +23,27 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from eda_django import Event, Retry, publish
+from eda_django import Event, Retry
 from eda_django.chunks import Chunk
 from eda_django.consumer import consume
 from eda_django.models import Attempt, Delivery, OutboxEvent, Status
 from eda_django.models.clock import after
 from eda_django.relay import Relay
 from tests.databases import vendor
-from tests.relaying import HAPPENED, Recorder, lapse_leases, on_happened
+from tests.faults.fence import Row, changed_since, deliveries, only_under
+from tests.faults.freezing import FrozenWorker, Link, freezing
+from tests.faults.transactions import Transaction
+from tests.relaying import lapse_leases, on_happened
 from tests.testapp.models import Effect
 
 # SQLite has one writer at a time, so one open transaction, and nobody else who writes meanwhile.
 MANY = 1 if vendor() == "sqlite" else 4
 RELAYS = 1 if vendor() == "sqlite" else 3
-SUBSCRIBERS = ("t.one", "t.two")
-# Turns in which all must be done, once nothing breaks any more.
+ATOMIC, BARE, FAILING = ("t.one", "t.failing"), "t.bare", "t.failing"
+# Rounds in which all must be done, once nothing breaks any more.
 ENOUGH = 12
 
 picks = st.integers(min_value=0, max_value=11)
-
-
-class Transaction:
-    """One open transaction, on a connection of its own."""
-
-    def __init__(self) -> None:
-        self.events: list[UUID] = []
-        self._thread = ThreadPoolExecutor(1)
-        self._stack = ExitStack()
-        self._do(lambda: self._stack.enter_context(transaction.atomic()))
-
-    def publish(self) -> None:
-        self.events.append(self._do(_publish).id)
-
-    def publish_in_vain(self) -> None:
-        """Publish inside a savepoint that is rolled back."""
-
-        def work() -> None:
-            with transaction.atomic():
-                _publish()
-                transaction.set_rollback(True)
-
-        self._do(work)
-
-    def end(self, *, commit: bool) -> None:
-        def work() -> None:
-            transaction.set_rollback(not commit)
-            self._stack.close()
-            connections.close_all()
-
-        self._do(work)
-        self._thread.shutdown()
-
-    def _do(self, work: Callable[[], Any]) -> Any:
-        return self._thread.submit(work).result(30)
-
-
-def _publish() -> Event[Any]:
-    return publish(HAPPENED, {})
 
 
 class LateCommits(RuleBasedStateMachine):
@@ -93,8 +57,10 @@ class LateCommits(RuleBasedStateMachine):
         OutboxEvent.objects.all().delete()
         self.open: list[Transaction] = []
         self.committed: set[UUID] = set()
-        self.frozen: list[Chunk] = []
-        self.transport = Recorder()
+        # Workers that have begun or not, by their claims, and pushes that have not arrived.
+        self.frozen: dict[UUID, Callable[[], Any]] = {}
+        self.late: list[Chunk] = []
+        self.transport = Link()
         self.relays = [self.new_relay() for _ in range(RELAYS)]
 
     def new_relay(self) -> Relay:
@@ -128,34 +94,87 @@ class LateCommits(RuleBasedStateMachine):
             self.committed.update(ended.events)
 
     @precondition(lambda self: self.is_writable)
-    @rule(which=picks, fate=st.sampled_from(["", "", "starts anew", "dies before its push"]))
+    @rule(which=picks, fate=st.sampled_from(["", "", "starts anew", "dies", "freezes"]))
     def relay(self, which: int, fate: str) -> None:
         pushed = list(self.transport.chunks)
         self.relays[which % RELAYS].poll()
         if fate:
             self.relays[which % RELAYS] = self.new_relay()
-        if fate == "dies before its push":
+        if fate in ("dies", "freezes"):
+            # Between its COMMIT and the push.
+            claimed = self.transport.chunks[len(pushed) :]
             self.transport.chunks[:] = pushed
+            self.late += claimed if fate == "freezes" else []
 
-    @precondition(lambda self: self.is_writable and self.transport.chunks)
-    @rule(which=picks, fate=st.sampled_from(["", "", "dies", "dies when all is done", "freezes"]))
+    @precondition(lambda self: self.is_writable and self.late)
+    @rule(arrives=st.booleans())
+    def push_late(self, arrives: bool) -> None:
+        chunk = self.late.pop()
+        if arrives:
+            self.transport.chunks.append(chunk)
+            return
+        with only_under(chunk.token):
+            Delivery.objects.release(chunk.token, chunk.delivery_ids)
+
+    @precondition(lambda self: self.is_writable)
+    @rule(which=picks, others=st.sampled_from(["start", "claim", "claim anew"]))
+    def relay_that_freezes_while_it_asks(self, which: int, others: str) -> None:
+        """A worker starts what it took just before, or another relay takes back what was lost."""
+        taken = self.take(which)
+        known = {row["token"] for row in deliveries()} - {None}
+        before: list[Row] = []
+
+        def meanwhile() -> None:
+            if others == "start":
+                self.freeze(taken, nth=1)
+            else:
+                self.recover(empties_redis=others == "claim anew")
+            before.extend(deliveries())
+
+        self.time_passes()
+        self.transport.meanwhile = meanwhile
+        self.relays[which % RELAYS].reconcile()
+        self.transport.meanwhile = None
+        for row in changed_since(before):
+            assert row["token"] in known
+            assert row["status"] == Status.QUEUED
+
+    @precondition(lambda self: self.is_writable)
+    @rule(which=picks, fate=st.sampled_from(["", "", "dies", "dies when all is done"]))
     def work(self, which: int, fate: str) -> None:
-        chunk = self.transport.chunks.pop(which % len(self.transport.chunks))
+        chunk = self.take(which)
         if fate == "dies":
             # It has started the first delivery of its chunk, and no more.
             Delivery.objects.start(chunk.delivery_ids[0], token=chunk.token, lease=60.0)
-        elif fate == "freezes":
-            self.frozen.append(chunk)
         else:
             self.run(chunk)
         if fate == "dies when all is done":
             # All but RQ's own books: an operator may requeue it.
             self.transport.chunks.append(chunk)
 
+    @precondition(lambda self: self.is_writable)
+    @rule(
+        which=picks,
+        nth=st.sampled_from([0, 0, 1, 1, 2]),
+        others=st.sampled_from(["wait", "claim", "claim", "start", "start", "finish"]),
+    )
+    def worker_that_freezes(self, which: int, nth: int, others: str) -> None:
+        """Before its first delivery, or in its nth; others do nothing, or do it meanwhile."""
+        chunk = self.take(which)
+        self.freeze(chunk, nth=nth)
+        if others == "wait":
+            return
+        self.recover()
+        for again in list(self.transport.chunks):
+            if others != "claim" and set(again.delivery_ids) & set(chunk.delivery_ids):
+                self.transport.chunks.remove(again)
+                self.freeze(again, nth=1) if others == "start" else self.run(again)
+        self.thaw_claim(chunk.token)
+
     @precondition(lambda self: self.is_writable and self.frozen)
-    @rule()
-    def thaw(self) -> None:
-        self.run(self.frozen.pop())
+    @rule(which=picks)
+    def thaw(self, which: int) -> None:
+        self.thaw_claim([*self.frozen][which % len(self.frozen)])
 
     @precondition(lambda self: self.is_writable)
     @rule(empties_redis=st.booleans())
@@ -168,7 +187,37 @@ class LateCommits(RuleBasedStateMachine):
         for relay in self.relays:
             relay._next_reconcile = float("-inf")
 
+    def recover(self, *, empties_redis: bool = False) -> None:
+        """Have another relay find out what became of claims, and push again what was lost."""
+        for _ in range(2):
+            self.time_passes(empties_redis=empties_redis)
+            self.new_relay().poll()
+
+    def take(self, which: int) -> Chunk:
+        if not self.transport.chunks:
+            self.begin(3)
+            self.end(-1, commit=True)
+            self.relays[0].poll()
+        return self.transport.chunks.pop(which % len(self.transport.chunks))
+
+    def freeze(self, chunk: Chunk, *, nth: int) -> None:
+        if chunk.token in self.frozen:
+            # By a worker that has the same job.
+            self.thaw_claim(chunk.token)
+        with only_under(chunk.token):
+            worker = FrozenWorker(chunk, nth=nth) if nth else None
+        self.frozen[chunk.token] = worker.thaw if worker else partial(self.consume, chunk)
+
+    def thaw_claim(self, token: UUID) -> None:
+        go_on = self.frozen.pop(token)
+        with only_under(token):
+            go_on()
+
     def run(self, chunk: Chunk) -> None:
+        with only_under(chunk.token):
+            self.consume(chunk)
+
+    def consume(self, chunk: Chunk) -> None:
         consume(chunk.delivery_ids, token=chunk.token.hex)
 
     # What must hold
@@ -176,14 +225,34 @@ class LateCommits(RuleBasedStateMachine):
     @invariant()
     def nothing_is_delivered_twice_or_from_a_rollback(self) -> None:
         found = self.effects()
-        assert set(found.values()) <= {1}
+        assert {n for (name, _), n in found.items() if name != BARE} <= {1}
         assert {event_id for _, event_id in found} <= self.committed
+
+    @invariant()
+    def every_attempt_is_counted_and_every_failure_kept(self) -> None:
+        rows = Delivery.objects.annotate(kept=Count("failed_attempts"))
+        begun = (Status.RUNNING, Status.SUCCEEDED)
+        assert not rows.filter(status__in=begun).exclude(attempts=F("kept") + 1).exists()
+        assert not rows.exclude(status__in=begun).exclude(attempts=F("kept")).exists()
 
     def effects(self) -> Counter[tuple[str, UUID]]:
         return Counter(Effect.objects.values_list("subscriber", "event_id"))
 
     def teardown(self) -> None:
-        """Let everything come to its end: what was committed has been delivered."""
+        """Let everything come to its end, and thaw what is frozen when all is done without it."""
+        try:
+            self.finish()
+        finally:
+            while self.frozen:
+                self.thaw(0)
+        expected = {(name, event_id) for name in (*ATOMIC, BARE) for event_id in self.committed}
+        assert set(self.effects()) == expected
+        self.nothing_is_delivered_twice_or_from_a_rollback()
+        self.every_attempt_is_counted_and_every_failure_kept()
+        assert set(OutboxEvent.objects.values_list("event_id", flat=True)) == self.committed
+        assert set(Delivery.objects.values_list("status", flat=True)) <= {Status.SUCCEEDED}
+
+    def finish(self) -> None:
         while self.open:
             # The youngest first, so that a relay has seen it when the others come.
             youngest = self.open.pop()
@@ -195,13 +264,10 @@ class LateCommits(RuleBasedStateMachine):
             if self.is_done():
                 break
             self.time_passes()
-            self.relays[0].poll()
+            while not self.relays[0].poll():
+                pass
             while self.transport.chunks:
                 self.run(self.transport.chunks.pop())
-        expected = {(name, event_id) for name in SUBSCRIBERS for event_id in self.committed}
-        assert self.effects() == Counter(expected)
-        assert set(OutboxEvent.objects.values_list("event_id", flat=True)) == self.committed
-        assert set(Delivery.objects.values_list("status", flat=True)) <= {Status.SUCCEEDED}
 
     def is_done(self) -> bool:
         fresh = OutboxEvent.objects.filter(relayed_at=None)
@@ -211,16 +277,21 @@ class LateCommits(RuleBasedStateMachine):
 @pytest.mark.django_db(transaction=True)
 def test_what_was_committed_is_delivered_once_and_nothing_else() -> None:
     """G1, G2, G3, G12: in whatever order transactions commit, and whoever stops meanwhile."""
-    for name in SUBSCRIBERS:
-        on_happened(write_as(name), name=name, retry=Retry(max_attempts=1000, base=0.01))
-    run_state_machine_as_test(
-        LateCommits, settings=settings(max_examples=15, stateful_step_count=25)
-    )
+    retry = Retry(max_attempts=1000, base=0.01)
+    for name in ATOMIC:
+        on_happened(write_as(name), name=name, retry=retry)
+    on_happened(write_as(BARE), name=BARE, retry=retry, atomic=False, timeout=60)
+    with freezing():
+        run_state_machine_as_test(
+            LateCommits, settings=settings(max_examples=15, stateful_step_count=25)
+        )
     assert not connection.in_atomic_block
 
 
 def write_as(name: str) -> Callable[[Event[Any]], None]:
     def write(event: Event[Any]) -> None:
         Effect.objects.create(subscriber=name, event_id=event.id, attempt=event.attempt)
+        if name == FAILING and event.attempt == 1:
+            raise RuntimeError("the first attempt fails")
 
     return write

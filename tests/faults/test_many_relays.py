@@ -1,13 +1,9 @@
 """Two and five relays at once, of which one dies: nobody hands out what another has."""
 
-from collections import Counter
-
-import django_rq
 import pytest
 from django.db import connection
-from rq.job import Job
 
-from eda_django.models import Delivery, RelayHeartbeat
+from eda_django.models import RelayHeartbeat
 from tests.faults import outcome
 from tests.faults.children import Child, Children
 from tests.integration import ordering
@@ -44,8 +40,8 @@ def test_relays_share_what_there_is_and_hand_out_nothing_twice(
     publishers = [children.publish(KIND, *["", "fail", ""] * (EVENTS // 6)) for _ in range(2)]
     assert [child.ends() for child in publishers] == [0, 0]
     eventually(lambda: ordering.statuses() == {"queued": 2 * EVENTS})
-    eventually(lambda: sum(pushed().values()) == 2 * EVENTS)
-    assert set(pushed().values()) == {1}
+    eventually(lambda: sum(outcome.pushed().values()) == 2 * EVENTS)
+    assert set(outcome.pushed().values()) == {1}
     children.worker(*outcome.QUEUES)
     failed = dict.fromkeys(outcome.numbers_of("fail"), "RuntimeError")
     assert len(failed) == EVENTS // 3
@@ -64,15 +60,3 @@ def test_relay_that_dies_among_others_is_made_good_for(children: Children, relay
     outcome.come_to_rest(KIND, EVENTS)
     outcome.check(KIND, EVENTS)
     assert all(child.is_running for child in others)
-
-
-def pushed() -> Counter[int]:
-    """Return how many jobs carry each delivery."""
-    found: Counter[int] = Counter()
-    for name in outcome.QUEUES:
-        queue = django_rq.get_queue(name)
-        for job in Job.fetch_many(queue.job_ids, connection=queue.connection):
-            if job:
-                found.update(job.args[0])
-    assert set(found) <= set(Delivery.objects.values_list("pk", flat=True))
-    return found

@@ -5,7 +5,7 @@ import signal
 import time
 from typing import Any
 
-from eda_django import Discard, Event, Retry, RetryLater, subscribes
+from eda_django import Discard, Event, Retry, RetryLater, event, subscribes
 from eda_django.events import types
 from eda_django.registry import registry
 
@@ -91,3 +91,11 @@ BEHAVIOURS = {
 for _name in filter(None, os.environ.get("EDA_TEST_UNKNOWN", "").split(",")):
     registry.remove(_name)
     types.forget(_name)
+
+# And for newer code: they may be told whose next version they know.
+for _name in filter(None, os.environ.get("EDA_TEST_NEWER", "").split(",")):
+    _known = types.get(_name)
+    assert _known
+    assert _known.payload
+    types.forget(_name)
+    event(_name, version=_known.version + 1)(_known.payload)
