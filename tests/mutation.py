@@ -7,6 +7,7 @@ in `mutants/`: another run tries what has changed since. Fails if too many of a 
 """
 
 import json
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -42,8 +43,10 @@ def main(names: list[str]) -> int:
 def run(database: str, names: list[str]) -> None:
     """Have mutmut try these mutants, or all of which it knows no result."""
     print(f"Trying mutants on {database}.", flush=True)
-    # Which tests come by which function is another thing on each database.
+    # Which tests come by which function is another thing on each database. And mutmut takes no
+    # test away that is gone.
     (FOLDER / "mutmut-stats.json").unlink(missing_ok=True)
+    shutil.rmtree(FOLDER / "tests", ignore_errors=True)
     command = Path(sys.executable).with_name("mutmut")
     subprocess.run(
         [command, "run", "--max-children", "1", *names], env=environment(database), check=True

@@ -1,6 +1,7 @@
 """Where a round of pruning stops, and that it stays on its own database (G7)."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db import transaction
@@ -63,6 +64,6 @@ def test_an_outbox_is_pruned_with_the_rows_of_its_own_database() -> None:
                 delivery=row, number=1, worker="w", finished_at=after(0)
             )
     assert prune(using="other") == (1, 0)
-    for rows in (OutboxEvent.objects, Delivery.objects, Attempt.objects):
-        assert not rows.using("other").exists()
-        assert rows.count() == 1
+    managers: list[Any] = [OutboxEvent.objects, Delivery.objects, Attempt.objects]
+    assert [rows.using("other").count() for rows in managers] == [0, 0, 0]
+    assert [rows.count() for rows in managers] == [1, 1, 1]
