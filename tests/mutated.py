@@ -1,29 +1,36 @@
-"""For pytest under mutmut: takes away what the tests before have left, which may have been killed.
+"""For pytest under mutmut: begins from nothing, at once, whatever the tests before have left.
 
-A mutant that hangs is killed with its tests. Their Redis would keep its port, and their rows would
-be found by the tests of the next: from then on every mutant would seem to be noticed.
+Those of a mutant that hangs are killed in the middle. What they left would be found by the tests of
+the next, and from then on every mutant would seem to be noticed.
 """
 
-from contextlib import suppress
+from typing import Any
 
 import pytest
 import redis
 from django.conf import settings
 from django.core.management.color import no_style
+from django.core.management.commands import migrate
 from django.db import connections
 from pytest_django import DjangoDbBlocker
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
-from redis.retry import Retry
 
+from example_project.demo.redis_server import RedisServer
 from tests.databases import sql_flush
+
+_migrate = migrate.Command.handle
+
+
+def pytest_configure() -> None:
+    """Leave out what every run of the tests would do again: start a Redis, and migrate."""
+    # `python -m tests.mutation` has one running, on the port of the settings.
+    for name in ("start", "stop"):
+        setattr(RedisServer, name, lambda *args: None)
+    migrate.Command.handle = _migrate_once  # type: ignore[method-assign]
 
 
 def pytest_sessionstart() -> None:
-    """End the Redis of those before: they had the port that was free when mutmut began."""
-    there = redis.Redis(port=settings.REDIS_PORT, socket_timeout=1.0, retry=Retry(NoBackoff(), 0))
-    with suppress(RedisError), there:
-        there.shutdown(nosave=True)
+    with redis.Redis(port=settings.REDIS_PORT) as client:
+        client.flushall()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -42,3 +49,8 @@ def pytest_sessionfinish() -> None:
     """Let no connection into the process that is forked for the next."""
     for connection in connections.all(initialized_only=True):
         connection.close()
+
+
+def _migrate_once(self: Any, *args: Any, database: str, **options: Any) -> Any:
+    if "eda_django_delivery" not in connections[database].introspection.table_names():
+        _migrate(self, *args, database=database, **options)

@@ -10,11 +10,13 @@ import json
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections import Counter
 from pathlib import Path
 
 from mutmut.stats import status_by_exit_code
 
+from example_project.demo.redis_server import RedisServer
 from tests.__main__ import environment, find_databases
 
 REQUIRED = 85
@@ -47,10 +49,10 @@ def run(database: str, names: list[str]) -> None:
     # test away that is gone.
     (FOLDER / "mutmut-stats.json").unlink(missing_ok=True)
     shutil.rmtree(FOLDER / "tests", ignore_errors=True)
-    command = Path(sys.executable).with_name("mutmut")
-    subprocess.run(
-        [command, "run", "--max-children", "1", *names], env=environment(database), check=True
-    )
+    mutmut = str(Path(sys.executable).with_name("mutmut"))
+    with tempfile.TemporaryDirectory() as folder, RedisServer(Path(folder)) as server:
+        env = {**environment(database), "EDA_TEST_REDIS_PORT": str(server.port)}
+        subprocess.run([mutmut, "run", "--max-children", "1", *names], env=env, check=True)
 
 
 def results() -> dict[str, str]:
