@@ -55,6 +55,15 @@ def test_an_operation_is_done_by_a_relay_in_batches() -> None:
     assert statuses() == ["pending"] * 7
 
 
+def test_an_operation_tells_who_wants_what() -> None:
+    die(1)
+    begin(Verb.DISCARD, reason="obsolete", subscriber="t.sub")
+    row = BulkOperation.objects.get()
+    assert (row.verb, row.operator, row.reason) == ("discard", "ada", "obsolete")
+    assert Selection.of(row.selection) == Selection(status="dead", subscriber="t.sub")
+    assert (row.status, row.changed, row.passed_over, row.percent) == ("running", 0, 0, 0)
+
+
 def test_a_relay_that_looks_finds_it() -> None:
     ids = die(2)
     begin(Verb.DISCARD, reason="obsolete")

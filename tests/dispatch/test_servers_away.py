@@ -8,7 +8,7 @@ from rq import Queue
 
 from eda_django.dispatch import RqTransport
 from eda_django.exceptions import TransportUnavailable
-from tests.dispatch.queues import a_chunk, elsewhere, push
+from tests.dispatch.queues import a_chunk, alive, elsewhere, push
 from tests.integration.servers import closed_port
 from tests.relaying import on_happened
 
@@ -44,8 +44,11 @@ def test_the_last_server_that_answers_is_enough(redis_client: Any, settings: Any
         assert list(push(chunk)) == [chunk.token]
 
 
-def test_it_is_said_why_no_server_answers(settings: Any) -> None:
+@pytest.mark.parametrize(
+    "ask", [RqTransport.check, lambda transport: alive(a_chunk(), transport=transport)]
+)
+def test_it_is_said_why_no_server_answers(ask: Any, settings: Any) -> None:
     with elsewhere(settings, port=closed_port()), pytest.raises(TransportUnavailable) as caught:
-        RqTransport().check()
+        ask(RqTransport())
     assert str(caught.value).startswith("Error 111 connecting to 127.0.0.1")
     assert isinstance(caught.value.__cause__, RedisError)
