@@ -56,6 +56,7 @@ def test_a_transport_that_is_away_and_back(lines: Any) -> None:
     ]
     transport.is_down = False
     relay.turn()
+    relay.turn()
     assert lines() == [f"INFO relay works again name={relay.name}"]
 
 
