@@ -36,9 +36,10 @@ KILLED, HUNG, UNTESTED, SURVIVED = "killed", "timeout", "no tests", "survived"
 def main(names: list[str]) -> int:
     reached, _ = find_databases()
     for database in reached:
-        wanted = names if database == "sqlite" else living()
-        if wanted or database == "sqlite":
-            run(database, wanted)
+        if database != "sqlite":
+            # mutmut tries what it knows no result of. To be given hundreds of names takes it hours.
+            forget(SURVIVED, UNTESTED)
+        run(database, names)
     return report()
 
 
@@ -64,8 +65,14 @@ def results() -> dict[str, str]:
     return found
 
 
-def living() -> list[str]:
-    return [name for name, status in results().items() if status in (SURVIVED, UNTESTED)]
+def forget(*statuses: str) -> None:
+    """Have these tried again."""
+    for path in FOLDER.rglob("*.meta"):
+        known = json.loads(path.read_text())
+        codes = known["exit_code_by_key"]
+        for name, code in codes.items():
+            codes[name] = None if status_by_exit_code[code] in statuses else code
+        path.write_text(json.dumps(known))
 
 
 def part_of(mutant: str) -> str:
