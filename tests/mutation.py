@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
+from fnmatch import fnmatch
 from pathlib import Path
 
 from mutmut.stats import status_by_exit_code
@@ -37,8 +38,7 @@ def main(names: list[str]) -> int:
     reached, _ = find_databases()
     for database in reached:
         if database != "sqlite":
-            # mutmut tries what it knows no result of. To be given hundreds of names takes it hours.
-            forget(SURVIVED, UNTESTED)
+            forget_living(names)
         run(database, names)
     return report()
 
@@ -65,13 +65,15 @@ def results() -> dict[str, str]:
     return found
 
 
-def forget(*statuses: str) -> None:
-    """Have these tried again."""
+def forget_living(patterns: list[str]) -> None:
+    """Have those that live tried again: mutmut tries what it knows no result of."""
     for path in FOLDER.rglob("*.meta"):
         known = json.loads(path.read_text())
         codes = known["exit_code_by_key"]
         for name, code in codes.items():
-            codes[name] = None if status_by_exit_code[code] in statuses else code
+            lives = status_by_exit_code[code] in (SURVIVED, UNTESTED)
+            if lives and any(fnmatch(name, pattern) for pattern in patterns or ["*"]):
+                codes[name] = None
         path.write_text(json.dumps(known))
 
 
