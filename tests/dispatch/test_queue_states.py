@@ -8,9 +8,9 @@ import django_rq
 import pytest
 from rq import Worker
 
-from eda_django.dispatch import QueueState, queue_states
+from eda_django.dispatch import QueueState, queue_states, queues
 from tests.dispatch.queues import a_chunk, elsewhere, push
-from tests.integration.servers import closed_port
+from tests.integration.servers import closed_port, hanging_server
 from tests.relaying import on_happened
 
 
@@ -26,8 +26,8 @@ def workers(*takes: str) -> Iterator[list[Worker]]:
     """Register workers, each with the queues it takes from, separated by commas."""
     made = []
     for names in takes:
-        queues = [django_rq.get_queue(name) for name in names.split(",")]
-        made.append(Worker(queues, connection=queues[0].connection))
+        taken = [django_rq.get_queue(name) for name in names.split(",")]
+        made.append(Worker(taken, connection=taken[0].connection))
     for worker in made:
         worker.register_birth()
     yield made
@@ -35,9 +35,9 @@ def workers(*takes: str) -> Iterator[list[Worker]]:
         worker.register_death()
 
 
-def subscribe(*queues: str) -> None:
-    for queue in queues:
-        on_happened(lambda event: None, name=f"t.{queue}", queue=queue)
+def subscribe(*names: str) -> None:
+    for name in names:
+        on_happened(lambda event: None, name=f"t.{name}", queue=name)
 
 
 def test_each_queue_tells_its_jobs_and_the_workers_that_live(redis_client: Any) -> None:
@@ -82,4 +82,12 @@ def test_queues_on_several_servers_are_each_asked_where_they_are(
 def test_nothing_is_told_while_one_of_the_servers_is_away(settings: Any, redis_client: Any) -> None:
     subscribe("fast", "slow")
     with elsewhere(settings, "slow", port=closed_port()):
+        assert queue_states() is None
+
+
+def test_a_redis_that_hangs_keeps_nobody_waiting(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queues, "TIMEOUT", 0.05)
+    with hanging_server() as server, elsewhere(settings, port=server.port):
         assert queue_states() is None
