@@ -12,7 +12,7 @@ from django.utils import timezone
 from eda_django.models import BulkOperation, Delivery, OutboxEvent
 from eda_django.models.clock import after
 from eda_django.models.selection import Selection
-from eda_django.relay import Relay
+from eda_django.relay import FIRST_PAUSE, Relay
 from tests.relay.standing_in import failing, nothing
 from tests.relaying import Recorder, happen, lapse_leases, on_happened, relayed
 
@@ -58,6 +58,10 @@ def test_a_transport_that_is_away_and_back(lines: Any) -> None:
     relay.turn()
     relay.turn()
     assert lines() == [f"INFO relay works again name={relay.name}"]
+    happen()
+    transport.is_down = True
+    assert relay.turn() <= FIRST_PAUSE
+    assert len(lines()) == 1
 
 
 @pytest.mark.parametrize(

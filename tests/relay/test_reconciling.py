@@ -38,6 +38,14 @@ def test_what_was_lost_with_its_worker_and_what_is_slow_are_both_counted() -> No
     assert Relay(transport=transport).reconcile() == 3
 
 
+@pytest.mark.django_db(transaction=True)
+def test_what_goes_again_is_counted_once() -> None:
+    transport = lapsed(3, "queued")
+    transport.lost = {chunk.token for chunk in transport.chunks}
+    relay = Relay(transport=transport)
+    assert (relay.reconcile(), relay.reconcile()) == (3, 0)
+
+
 @BOTH
 @pytest.mark.parametrize(("status", "attempts"), [("queued", 0), ("running", 2)])
 def test_it_is_done_on_the_relays_own_database(status: str, attempts: int) -> None:
