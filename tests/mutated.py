@@ -4,6 +4,7 @@ Those of a mutant that hangs are killed in the middle. What they left would be f
 the next, and from then on every mutant would seem to be noticed.
 """
 
+import os
 from typing import Any
 
 import pytest
@@ -17,6 +18,43 @@ from pytest_django import DjangoDbBlocker
 from example_project.demo.redis_server import RedisServer
 from tests.databases import sql_flush
 
+# Which tests are about which modules: much else comes by a function of these, and takes long.
+ABOUT = {
+    ("retry",): ("test_retry.py",),
+    ("outbox",): ("outbox/", "test_doorbell.py"),
+    ("consumer", "claim", "execution", "verdicts"): (
+        "consumer/",
+        "model/",
+        "test_claim.py",
+        "test_deadline.py",
+        "test_execution.py",
+        "test_failures.py",
+        "test_recovery",
+        "test_verdicts.py",
+    ),
+    ("relay", "routing", "pushing", "recovery", "floor", "inline"): (
+        "dispatch/test_inline.py",
+        "relay/",
+        "test_floor.py",
+        "test_recovery",
+        "test_relay_command.py",
+    ),
+    ("dispatch",): ("dispatch/", "test_doorbell.py"),
+    ("models",): (
+        "consumer/",
+        "delivery/",
+        "model/",
+        "relay/",
+        "test_heartbeat.py",
+        "test_locking.py",
+        "test_operating.py",
+        "test_operation.py",
+        "test_outbox_rows.py",
+        "test_pruning.py",
+        "test_recovery",
+        "test_resending.py",
+    ),
+}
 _migrate = migrate.Command.handle
 
 
@@ -31,6 +69,17 @@ def pytest_configure() -> None:
 def pytest_sessionstart() -> None:
     with redis.Redis(port=settings.REDIS_PORT) as client:
         client.flushall()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the tests that are about something else than the module with the mutant."""
+    _, _, module = os.environ.get("MUTANT_UNDER_TEST", "").partition("eda_django.")
+    for modules, paths in ABOUT.items():
+        if module.split(".")[0] in modules:
+            begin = tuple(f"tests/{path}" for path in paths)
+            others = [item for item in items if not item.nodeid.startswith(begin)]
+            items[:] = [item for item in items if item.nodeid.startswith(begin)]
+            config.hook.pytest_deselected(items=others)
 
 
 @pytest.fixture(scope="session", autouse=True)
