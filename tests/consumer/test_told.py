@@ -40,10 +40,12 @@ def test_nothing_is_told_of_deliveries_that_another_took_meanwhile(told: Any) ->
     chunk = one_chunk(2)
     registry.remove("t.sub")
 
-    def take(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
-        if sql.startswith("UPDATE"):
-            params = tuple(uuid4().hex if p == chunk.token.hex else p for p in params)
-        return execute(sql, params, many, context)
+    tokens = [uuid4()]
+
+    def take(execute: Any, sql: str, *args: Any) -> Any:
+        if tokens and sql.startswith("UPDATE"):
+            Delivery.objects.update(token=tokens.pop())
+        return execute(sql, *args)
 
     with connection.execute_wrapper(take):
         run(chunk)
