@@ -12,7 +12,7 @@ SOAK ?= .soak
 PICTURES ?= $(CURDIR)/build/screenshots
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak recovery bench screenshots lint clean
+.PHONY: help demo test soak recovery bench screenshots mutants lint clean
 
 help: ## Say what there is.
 	@sed -n 's/^\([a-z]*\):.*## /  make \1 \t/p' Makefile
@@ -20,6 +20,7 @@ help: ## Say what there is.
 	@echo "  make test ARGS='...'   hands these arguments to pytest."
 	@echo "  make soak MINUTES=30 SEED=7   on the database that DATABASE_URL or EDA_TEST_DATABASE names."
 	@echo "  make bench ARGS='...'  hands these to the benchmark; ARGS=--help lists them."
+	@echo "  make mutants ARGS='eda_django.retry.*'   tries those whose names these are, or match."
 
 demo: $(VENV)/.has-demo ## Run the shop: web server, relay, a worker for each service.
 	@exec $(VENV)/bin/python -m example_project.demo --orders=$(ORDERS) --folder=$(FOLDER)
@@ -43,6 +44,9 @@ screenshots: $(VENV)/.has-test ## Take the pictures of the console in docs/image
 	cp $(PICTURES)/console-group-desktop-light.png docs/images/console-failures.png
 	cp $(PICTURES)/console-event-phone-dark.png docs/images/console-event-phone.png
 
+mutants: $(VENV)/.has-mutants ## Break the library in small ways, and count what no test notices.
+	@exec $(VENV)/bin/python -m tests.mutation $(ARGS)
+
 lint: $(VENV)/.has-test ## Check format, style, types, imports and migrations.
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
@@ -51,7 +55,7 @@ lint: $(VENV)/.has-test ## Check format, style, types, imports and migrations.
 	DATABASE_URL=sqlite://:memory: $(VENV)/bin/python manage.py makemigrations --check --dry-run
 
 clean: ## Remove everything that these commands have made.
-	rm -rf $(VENV) $(FOLDER) $(SOAK) build dist *.egg-info htmlcov .coverage .coverage.* \
+	rm -rf $(VENV) $(FOLDER) $(SOAK) mutants build dist *.egg-info htmlcov .coverage .coverage.* \
 		.mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
 # What is installed must be what setup.cfg asks for now.
@@ -62,6 +66,10 @@ $(VENV)/.has-demo: setup.cfg pyproject.toml | $(VENV)/bin/pip
 $(VENV)/.has-test: setup.cfg pyproject.toml | $(VENV)/bin/pip
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -e '.[demo,test]'
 	@touch $@ $(VENV)/.has-demo
+
+$(VENV)/.has-mutants: setup.cfg pyproject.toml | $(VENV)/bin/pip
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -e '.[demo,test,mutants]'
+	@touch $@ $(VENV)/.has-demo $(VENV)/.has-test
 
 $(VENV)/bin/pip:
 	$(PYTHON) -m venv $(VENV)

@@ -197,10 +197,10 @@ class Relay:
     def operate(self) -> int:
         """Do the next batch of a bulk operation; return 1 if there was one to do."""
         with writing(self.using):
-            step = self.operations.step(self.batch_size)
-        if step and step.is_last:
-            logger.info("bulk operation is done database=%s", self.using)
-        return int(step is not None)
+            operation = self.operations.step(self.batch_size)
+        if operation and operation.is_done:
+            logger.info("bulk operation is done id=%s database=%s", operation.pk, self.using)
+        return int(operation is not None)
 
     def show_life(self) -> None:
         """Let the heartbeat row tell that this relay lives, whatever else may be away."""

@@ -57,6 +57,14 @@ def test_sweeps_take_a_twentieth_of_the_time_at_most() -> None:
 
 
 @pytest.mark.once
+def test_sweeps_are_spared_from_the_first_that_is_dear() -> None:
+    made, clock = swept(DEAR, DEAR)
+    assert made.until_sweep() == pytest.approx(SHARE * DEAR)
+    clock.now = SHARE * DEAR + 1
+    assert made.until_sweep() == 0.0
+
+
+@pytest.mark.once
 def test_one_slow_sweep_alone_makes_nobody_wait() -> None:
     made, _ = swept(0.0, DEAR)
     assert made.until_sweep() == 0.0

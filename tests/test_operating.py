@@ -72,6 +72,15 @@ def test_a_verb_changes_what_is_in_its_states_and_nothing_else(
 
 
 @pytest.mark.django_db(transaction=True)
+def test_failing_is_what_is_dead_or_waits_after_a_failure() -> None:
+    ids = one_in_each_state()
+    assert [row.pk for row in Delivery.objects.failing()] == [ids["dead"]]
+    Delivery.objects.filter(pk=ids["pending"]).update(attempts=1)
+    failing = set(Delivery.objects.failing().values_list("pk", flat=True))
+    assert failing == {ids["dead"], ids["pending"]}
+
+
+@pytest.mark.django_db(transaction=True)
 def test_a_retried_dead_letter_has_all_its_attempts_again_and_is_due() -> None:
     pk = one_in_each_state()["dead"]
     act("retry")

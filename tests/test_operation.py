@@ -4,13 +4,21 @@ from typing import Any
 
 import pytest
 
-from eda_django.models import BulkOperation, Delivery, look, operation
+from eda_django.models import BulkOperation, Delivery, OutboxEvent, look, operation
 from eda_django.models.clock import after
 from eda_django.models.locking import writing
 from eda_django.models.operation import OperationStatus, Verb
 from eda_django.models.selection import Selection
 from eda_django.relay import Relay
-from tests.relaying import Recorder, in_threads, on_happened, relayed, row_locks, statuses
+from tests.relaying import (
+    Recorder,
+    happen,
+    in_threads,
+    on_happened,
+    relayed,
+    row_locks,
+    statuses,
+)
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -47,6 +55,15 @@ def test_an_operation_is_done_by_a_relay_in_batches() -> None:
     assert statuses() == ["pending"] * 7
 
 
+def test_an_operation_tells_who_wants_what() -> None:
+    die(1)
+    begin(Verb.DISCARD, reason="obsolete", subscriber="t.sub")
+    row = BulkOperation.objects.get()
+    assert (row.verb, row.operator, row.reason) == ("discard", "ada", "obsolete")
+    assert Selection.of(row.selection) == Selection(status="dead", subscriber="t.sub")
+    assert (row.status, row.changed, row.passed_over, row.percent) == ("running", 0, 0, 0)
+
+
 def test_a_relay_that_looks_finds_it() -> None:
     ids = die(2)
     begin(Verb.DISCARD, reason="obsolete")
@@ -67,8 +84,9 @@ def test_it_touches_what_the_selection_means_and_nothing_else() -> None:
 def test_what_comes_later_is_not_part_of_it() -> None:
     die(2)
     begin()
-    relayed()
-    Delivery.objects.filter(status="queued").update(status="dead", lease_until=None)
+    happen()
+    newest = OutboxEvent.objects.order_by("-pk")[0]
+    Delivery.objects.create(event=newest, subscriber="t.sub", queue="default", status="dead")
     one = relay()
     while look("default").must_operate:
         one.operate()
@@ -81,12 +99,12 @@ def test_a_step_walks_past_a_stride_at_most(monkeypatch: pytest.MonkeyPatch) -> 
     ids = die(25)
     Delivery.objects.filter(pk__lt=ids[-1]).update(status="succeeded")
     begin()
-    steps = 0
+    percents = []
     one = relay()
     while look("default").must_operate:
         one.operate()
-        steps += 1
-    assert steps == 3
+        percents.append(BulkOperation.objects.get().percent)
+    assert percents == [40, 80, 100]
     assert statuses()[-1] == "pending"
 
 
@@ -110,11 +128,41 @@ def test_nothing_to_do_is_done_at_once() -> None:
 
 
 def test_what_was_passed_over_is_counted() -> None:
-    die(3)
+    """Of all batches together, and each delivery once."""
+    die(5)
     begin(Verb.RETRY_NOW)
+    one = relay(batch_size=2)
+    while look("default").must_operate:
+        one.operate()
+    row = BulkOperation.objects.get()
+    assert (row.changed, row.passed_over) == (0, 5)
+
+
+def test_what_was_done_is_not_counted_as_passed_over() -> None:
+    ids = die(3)
+    Delivery.objects.filter(pk=ids[1]).update(status="running", lease_until=after(60))
+    begin(Verb.DISCARD, status="", reason="obsolete")
     relay().operate()
     row = BulkOperation.objects.get()
-    assert (row.changed, row.passed_over) == (0, 3)
+    assert (row.changed, row.passed_over) == (2, 1)
+    assert statuses() == ["discarded", "running", "discarded"]
+
+
+@pytest.mark.django_db(transaction=True, databases=["default", "other"])
+def test_an_operation_is_on_the_deliveries_of_its_own_database() -> None:
+    die(2)
+    on_happened(lambda event: None, name="t.there")
+    happen(3, using="other")
+    Relay(using="other", transport=Recorder()).poll()
+    there = Delivery.objects.using("other")
+    there.update(status="dead", lease_until=None)
+    selection = Selection(status="dead")
+    BulkOperation.objects.using("other").begin(Verb.RETRY, selection, operator="ada", reason="")
+    relay().operate()
+    assert set(there.values_list("status", flat=True)) == {"dead"}
+    relay(using="other").operate()
+    assert set(there.values_list("status", flat=True)) == {"pending"}
+    assert statuses() == ["dead", "dead"]
 
 
 def test_a_selection_of_newer_code_is_left_to_newer_code() -> None:

@@ -107,6 +107,7 @@ def test_delayed_event_is_not_set_aside() -> None:
     assert ids(OutboxEvent.objects.set_aside()) == [second]
     assert OutboxEvent.objects.retry_known(["t.happened"], limit=10) == 1
     assert ids(OutboxEvent.objects.fresh()) == [second]
+    assert OutboxEvent.objects.get(pk=second).error == ""
 
 
 @pytest.mark.django_db

@@ -5,7 +5,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from django.db import OperationalError, connections, transaction
-from django.db.models import Model, QuerySet
+from django.db.models import QuerySet
 
 # InnoDB's errors that end the whole transaction: a deadlock, and MariaDB's "record has changed".
 ENDS_TRANSACTION = (1213, 1020)
@@ -27,7 +27,7 @@ def writing(using: str) -> Iterator[None]:
         yield
 
 
-def skip_locked(rows: QuerySet[Any], model: type[Model]) -> QuerySet[Any]:
+def skip_locked(rows: QuerySet[Any]) -> QuerySet[Any]:
     """Lock the rows that nobody else holds, and leave the others out."""
     features = connections[rows.db].features
     return rows.select_for_update(skip_locked=features.has_select_for_update_skip_locked)

@@ -107,6 +107,6 @@ class OperatorVerbs(models.QuerySet[T]):
         InnoDB would lock, and wait for, whatever an UPDATE looks at.
         """
         found: Iterable[Any] = skip_locked(
-            rows.filter(status__in=statuses).order_by("pk").only("pk"), self.model
+            rows.filter(status__in=statuses).order_by("pk").only("pk")
         )
         return [row.pk for row in found]

@@ -1,6 +1,5 @@
 """Bulk operations: what an operator wants of every delivery that a filter matches."""
 
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from django.db import models
@@ -30,15 +29,6 @@ class OperationStatus(models.TextChoices):
     CANCELLED = "cancelled", _("Cancelled")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
-    """What one batch did. `is_last`: nothing is left to do."""
-
-    seen: int
-    changed: int
-    is_last: bool
-
-
 class OperationQuerySet(models.QuerySet["BulkOperation"]):
     """What operators and relays do with bulk operations."""
 
@@ -66,16 +56,19 @@ class OperationQuerySet(models.QuerySet["BulkOperation"]):
         ended = {"status": OperationStatus.CANCELLED, "finished_at": DatabaseNow()}
         return bool(self.running().filter(pk=pk).update(**ended))
 
-    def step(self, limit: int) -> Step | None:
-        """Do the next batch of the oldest one, of at most `limit` deliveries; None if none runs.
+    def step(self, limit: int) -> "BulkOperation | None":
+        """Do the next batch, of at most `limit` deliveries, of the oldest one, and return that.
 
-        Inside a transaction. One that another relay has in hand is left to it, and to newer code
-        one whose selection this code can't read: read in part it would select too much.
+        None if none runs. Inside a transaction. One that another relay has in hand is left to it,
+        and to newer code one whose selection this code can't read: read in part it would select too
+        much.
         """
-        rows = skip_locked(self.running().order_by("pk"), self.model)
+        rows = skip_locked(self.running().order_by("pk"))
         readable = (row for row in rows if Selection.can_read(row.selection))
         operation = next(readable, None)
-        return operation.advance(limit) if operation else None
+        if operation:
+            operation.advance(limit)
+        return operation
 
 
 class BulkOperation(models.Model):
@@ -118,14 +111,18 @@ class BulkOperation(models.Model):
         return f"{self.get_verb_display()} {self.pk}"
 
     @property
+    def is_done(self) -> bool:
+        return self.status == OperationStatus.DONE
+
+    @property
     def percent(self) -> int:
         """How much of the table was walked past, from 0 to 100."""
-        if self.status == OperationStatus.DONE:
+        if self.is_done:
             return 100
         whole = self.last_id - self.first_id + 1
         return min(99, 100 * (self.next_id - self.first_id) // whole) if whole > 0 else 0
 
-    def advance(self, limit: int) -> Step:
+    def advance(self, limit: int) -> None:
         """Do one batch, and record how far that went."""
         rows = Delivery.objects.using(self._state.db)
         upto = min(self.next_id + STRIDE - 1, self.last_id)
@@ -137,11 +134,9 @@ class BulkOperation(models.Model):
         self.next_id = (ids[-1] if len(ids) == limit else upto) + 1
         self.changed += changed
         self.passed_over += len(ids) - changed
-        is_last = self.next_id > self.last_id
-        if is_last:
+        if self.next_id > self.last_id:
             self.status, self.finished_at = OperationStatus.DONE, DatabaseNow()
         self.save()
-        return Step(seen=len(ids), changed=changed, is_last=is_last)
 
 
 def act(deliveries: Any, verb: str, reason: str) -> list[int]:

@@ -62,13 +62,13 @@ class OutboxQuerySet(models.QuerySet["OutboxEvent"]):
         Inside a transaction.
         """
         fresh = self.fresh().filter(pk__gte=floor) if floor else self.fresh()
-        rows = skip_locked(fresh.values_list(*FreshEvent._fields), self.model)
+        rows = skip_locked(fresh.values_list(*FreshEvent._fields))
         return [FreshEvent(*row) for row in rows[:limit]]
 
     def release_scheduled(self, limit: int) -> int:
         """Let up to `limit` events go whose time has come; inside a transaction."""
         due = self.scheduled().filter(available_at__lte=DatabaseNow()).order_by("available_at")
-        ids = [row.pk for row in skip_locked(due.only("id"), self.model)[:limit]]
+        ids = [row.pk for row in skip_locked(due.only("id"))[:limit]]
         return self.filter(pk__in=ids).update(available_at=None) if ids else 0
 
     def mark_relayed(self, ids: Sequence[int]) -> None:
@@ -106,7 +106,7 @@ class OutboxQuerySet(models.QuerySet["OutboxEvent"]):
         Inside a transaction.
         """
         rows = self.set_aside().filter(type__in=list(types))
-        ids = [row.pk for row in skip_locked(rows.only("id"), self.model)[:limit]]
+        ids = [row.pk for row in skip_locked(rows.only("id"))[:limit]]
         return self.filter(pk__in=ids).update(available_at=None, error="") if ids else 0
 
     def take_to_resend(self, pk: int) -> bool:
@@ -137,7 +137,7 @@ class OutboxQuerySet(models.QuerySet["OutboxEvent"]):
             return 0, 0
         is_old = self.filter(pk=window[-1], time__lt=after(-seconds)).exists()
         rows = self.filter(pk__in=window).finished_before(seconds)
-        ids = [row.pk for row in skip_locked(rows.only("id"), self.model)]
+        ids = [row.pk for row in skip_locked(rows.only("id"))]
         if ids:
             Attempt.objects.using(self.db).filter(delivery__event_id__in=ids).delete()
             Delivery.objects.using(self.db).filter(event_id__in=ids)._raw_delete(self.db)

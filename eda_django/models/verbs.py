@@ -72,7 +72,7 @@ class DeliveryQuerySet(OperatorVerbs["Delivery"]):
         `queues` tells where the running code has its subscribers: one may have moved since.
         """
         columns = ("id", "subscriber", "queue", "isolated")
-        rows = list(skip_locked(self.due().only(*columns), self.model)[:limit])
+        rows = list(skip_locked(self.due().only(*columns))[:limit])
         for row in rows:
             row.queue = queues.get(row.subscriber, row.queue)
         for token, part in chunks.cut(rows, size=size):
@@ -116,7 +116,7 @@ class DeliveryQuerySet(OperatorVerbs["Delivery"]):
             subscriber__in=list(subscribers),
             due_at__gt=DatabaseNow(),
         )
-        ids = [row.pk for row in skip_locked(rows.only("id"), self.model)[:limit]]
+        ids = [row.pk for row in skip_locked(rows.only("id"))[:limit]]
         return self.filter(pk__in=ids).update(due_at=DatabaseNow()) if ids else 0
 
     def lapsed_queued(self, limit: int, *, since: datetime | None = None) -> list["Delivery"]:
@@ -143,7 +143,7 @@ class DeliveryQuerySet(OperatorVerbs["Delivery"]):
         A subscriber that is merely slow holds the lock, so it is passed over; inside a transaction.
         """
         rows = self.filter(status=Status.RUNNING, lease_until__lte=DatabaseNow())
-        return list(skip_locked(rows.order_by("lease_until"), self.model)[:limit])
+        return list(skip_locked(rows.order_by("lease_until"))[:limit])
 
     def running_tokens(self) -> set[UUID]:
         """The claims under which a subscriber runs now: their workers are at work."""
@@ -163,7 +163,7 @@ class DeliveryQuerySet(OperatorVerbs["Delivery"]):
         undone, and its subscriber lose an attempt.
         """
         still = self.still_queued(rows)
-        free = [row.pk for row in skip_locked(still.only("id"), self.model)]
+        free = [row.pk for row in skip_locked(still.only("id"))]
         return still.filter(pk__in=free).update(**outcomes.pending(0))
 
     def still_queued(self, rows: Sequence["Delivery"]) -> "DeliveryQuerySet":

@@ -22,3 +22,6 @@ class TestInline:
         wake = threading.Event()
         wake.set()
         InlineTransport().wait(60.0, using="default", wake=wake)
+
+    def test_wait_ends_after_its_time(self) -> None:
+        InlineTransport().wait(0.01, using="default", wake=threading.Event())

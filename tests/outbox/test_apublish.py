@@ -24,6 +24,13 @@ def test_apublish_commits_in_a_transaction_of_its_own(rings: list[str]):
     assert (row.event_id, row.key, row.idempotency_key) == (sent.id, "7", "k")
 
 
+@pytest.mark.django_db(transaction=True, databases=["default", "other"])
+def test_apublish_opens_its_transaction_on_the_database_named():
+    async_to_sync(apublish)(Noted("a"), using="other")
+    assert OutboxEvent.objects.using("other").count() == 1
+    assert OutboxEvent.objects.count() == 0
+
+
 @pytest.mark.django_db(transaction=True)
 def test_apublish_raises_what_publish_raises():
     with pytest.raises(UnknownDatabase):

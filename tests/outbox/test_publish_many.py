@@ -35,3 +35,14 @@ def test_publish_many_takes_an_iterator_and_publishes_all_or_none():
     assert texts() == []
     publish_many(Noted(text) for text in "ab")
     assert texts() == ["a", "b"]
+
+
+@pytest.mark.django_db
+def test_publish_many_takes_no_key_for_all_of_them():
+    with pytest.raises(InvalidEvent) as caught:
+        publish_many([Noted("a")], key="k")  # type: ignore[arg-type]
+    assert str(caught.value) == (
+        "publish_many() needs a function as key, which gets each payload and returns its key, "
+        "not 'k' (str)."
+    )
+    assert texts() == []

@@ -1,0 +1,38 @@
+"""How long a relay waits for the bell."""
+
+import threading
+import time
+from typing import Any
+
+import pytest
+
+from eda_django.dispatch import RqTransport, rq_transport
+from tests.dispatch.queues import elsewhere
+from tests.integration.servers import closed_port, hanging_server
+
+
+def wait(transport: RqTransport, seconds: float) -> float:
+    """Return the seconds that it took."""
+    began_at = time.monotonic()
+    transport.wait(seconds, using="default", wake=threading.Event())
+    return time.monotonic() - began_at
+
+
+def test_nobody_rings(redis_client: Any) -> None:
+    assert 0.05 <= wait(RqTransport(), 0.05) < 0.9
+
+
+def test_a_redis_that_hangs_delays_the_next_turn_no_longer_than_its_time_limit(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rq_transport, "TIMEOUT", 0.1)
+    with hanging_server() as server, elsewhere(settings, port=server.port):
+        assert wait(RqTransport(), 0.2) < 5
+
+
+def test_a_redis_that_is_back_is_heard_again(redis_client: Any, settings: Any) -> None:
+    transport = RqTransport()
+    with elsewhere(settings, port=closed_port()):
+        wait(transport, 0.01)
+    redis_client.lpush("eda_django:tests:bell:default", 1)
+    assert wait(transport, 60) < 50

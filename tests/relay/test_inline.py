@@ -1,0 +1,44 @@
+"""The relay as its own worker: what ends a worker, or would, does not end the relay."""
+
+import logging
+import time
+from typing import Any
+
+import pytest
+
+from eda_django import Event, inline
+from eda_django.inline import InlineTransport
+from eda_django.relay import Relay
+from tests.relaying import happen, on_happened, only_delivery
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def test_a_subscriber_without_a_time_limit_has_that_of_a_queue(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(inline, "DEFAULT_TIMEOUT", 0.05)
+
+    def linger(seen: Event[Any]) -> None:
+        time.sleep(5)
+
+    on_happened(linger)
+    happen()
+    Relay(transport=InlineTransport()).drain()
+    assert only_delivery().error_class == "eda_django.exceptions.SubscriberTimeout"
+
+
+def test_a_subscriber_that_calls_exit_is_named_and_its_words_are_not(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """G9."""
+
+    def leave(seen: Event[Any]) -> None:
+        raise SystemExit("4111-1111-1111-1111")
+
+    on_happened(leave)
+    happen()
+    Relay(transport=InlineTransport()).drain()
+    said = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
+    assert "a subscriber of t.sub called exit" in said
+    assert only_delivery().attempts == 1

@@ -1,0 +1,45 @@
+"""G4: events whose deliveries the database refuses, one by one, and the batch around them."""
+
+import re
+
+import pytest
+
+from eda_django.models import Delivery, OutboxEvent
+from eda_django.registry import registry
+from eda_django.routing import Router
+from tests.relay.standing_in import nothing
+from tests.relaying import happen, on_happened
+
+
+def poison(event: OutboxEvent, *, using: str = "default") -> None:
+    """Make it an event whose delivery exists, so that the database takes no other."""
+    Delivery.objects.using(using).create(
+        event=event, subscriber="t.sub", queue="default", status="succeeded"
+    )
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(("limit", "left"), [(1, 4), (3, 2), (5, 0), (9, 0)])
+def test_those_that_are_tried_one_by_one_are_no_more_than_a_batch(limit: int, left: int) -> None:
+    on_happened(nothing)
+    happen(5)
+    first = OutboxEvent.objects.earliest("pk")
+    poison(first)
+    count, chunks = Router("default", registry).fan_out(limit)
+    assert count == min(limit, 5)
+    assert sum(len(chunk.delivery_ids) for chunk in chunks) == min(limit, 5) - 1
+    assert OutboxEvent.objects.fresh().count() == left
+    assert list(OutboxEvent.objects.set_aside()) == [first]
+
+
+@pytest.mark.django_db(transaction=True, databases=["default", "other"])
+def test_the_reason_is_kept_on_the_outboxs_own_database() -> None:
+    """G12."""
+    on_happened(nothing)
+    happen(2, using="other")
+    events = OutboxEvent.objects.using("other")
+    poison(events.earliest("pk"), using="other")
+    Router("other", registry).fan_out(10)
+    error = events.earliest("pk").error
+    assert re.match("the database refuses its deliveries: .*(unique|duplicate)", error, re.I)
+    assert events.latest("pk").relayed_at is not None

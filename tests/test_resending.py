@@ -1,0 +1,66 @@
+"""Sending an event again: to whom, on whose row, and what begins anew."""
+
+from typing import Any
+
+import pytest
+
+from eda_django.models import Delivery, OutboxEvent
+from eda_django.models.clock import after
+from eda_django.models.locking import writing
+from tests.relaying import on_happened, relayed, seconds_until
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def delivered(count: int, *names: str) -> list[int]:
+    """Publish, and deliver to subscribers of these names; return the events' numbers."""
+    for name in names:
+        on_happened(lambda event: None, name=name)
+    relayed(count).work()
+    return list(OutboxEvent.objects.order_by("pk").values_list("pk", flat=True))
+
+
+def resend(event_id: int, queues: dict[str, str]) -> Any:
+    with writing("default"):
+        assert OutboxEvent.objects.take_to_resend(event_id)
+        return Delivery.objects.resend(event_id, queues)
+
+
+def states() -> dict[tuple[int, str], str]:
+    rows = Delivery.objects.values_list("event_id", "subscriber", "status")
+    return {(event_id, subscriber): status for event_id, subscriber, status in rows}
+
+
+def test_it_is_of_this_event_and_to_these_subscribers_only() -> None:
+    first, second = delivered(2, "t.one", "t.two")
+    assert resend(first, {"t.one": "default"}).again == ("t.one",)
+    assert states() == {
+        (first, "t.one"): "pending",
+        (first, "t.two"): "succeeded",
+        (second, "t.one"): "succeeded",
+        (second, "t.two"): "succeeded",
+    }
+
+
+def test_what_goes_again_has_all_its_attempts() -> None:
+    (event_id,) = delivered(1, "t.sub")
+    resend(event_id, {"t.sub": "default"})
+    row = Delivery.objects.get()
+    assert (row.attempts, row.started_at, row.finished_at, row.token) == (0, None, None, None)
+    assert seconds_until(row.due_at) <= 0
+
+
+def test_who_never_got_it_gets_it_from_the_queue_named() -> None:
+    (event_id,) = delivered(1, "t.old")
+    assert resend(event_id, {"t.new": "slow"}).new == ("t.new",)
+    row = Delivery.objects.get(subscriber="t.new")
+    assert (row.event_id, row.queue, row.status, row.attempts) == (event_id, "slow", "pending", 0)
+    assert seconds_until(row.due_at) <= 0
+
+
+def test_the_retention_of_this_event_begins_anew_and_of_no_other() -> None:
+    first, second = delivered(2, "t.sub")
+    OutboxEvent.objects.update(relayed_at=after(-60))
+    resend(first, {"t.sub": "default"})
+    assert seconds_until(OutboxEvent.objects.get(pk=first).relayed_at) > -30
+    assert seconds_until(OutboxEvent.objects.get(pk=second).relayed_at) < -30
