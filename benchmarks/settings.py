@@ -24,7 +24,7 @@ if _database["ENGINE"].endswith("sqlite3"):
     }
 DATABASES = {"default": _database}
 
-INSTALLED_APPS = ["django_rq", "eda_django", "benchmarks.shop"]
+INSTALLED_APPS = ["django_rq", "eda_django", "benchmarks.business", "benchmarks.shop"]
 RQ_QUEUES = {"default": {"URL": os.environ["BENCH_REDIS_URL"], "DEFAULT_TIMEOUT": 60}}
 EDA_DJANGO = {"SOURCE": "bench"}
 
