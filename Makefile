@@ -6,6 +6,7 @@ VENV ?= .venv
 ORDERS ?= 0
 FOLDER ?= .demo
 ARGS ?=
+PEERS ?=
 MINUTES ?= 10
 SEED ?= 1
 SOAK ?= .soak
@@ -19,6 +20,7 @@ help: ## Say what there is.
 	@echo "  make test ARGS='...'   hands these arguments to pytest."
 	@echo "  make soak MINUTES=30 SEED=7   on the database that DATABASE_URL or EDA_TEST_DATABASE names."
 	@echo "  make bench ARGS='...'  hands these to the benchmark; ARGS=--help lists them."
+	@echo "  make bench PEERS=1     measures other packages too; it installs them into .peers."
 
 demo: $(VENV)/.has-demo ## Run the shop: web server, relay, a worker for each service.
 	@exec $(VENV)/bin/python -m example_project.demo --orders=$(ORDERS) --folder=$(FOLDER)
@@ -33,7 +35,7 @@ recovery: $(VENV)/.has-test ## Measure how long it takes after a death until all
 	@exec $(VENV)/bin/python -m tests.soak.recovery --folder=$(SOAK)/recovery $(ARGS)
 
 bench: $(VENV)/.has-demo ## Measure this library beside the limit and beside plain django-rq.
-	@exec $(VENV)/bin/python -m benchmarks $(ARGS)
+	@exec $(VENV)/bin/python -m benchmarks $(if $(filter 1,$(PEERS)),--peers) $(ARGS)
 
 lint: $(VENV)/.has-test ## Check format, style, types, imports and migrations.
 	$(VENV)/bin/ruff format --check .
@@ -43,7 +45,7 @@ lint: $(VENV)/.has-test ## Check format, style, types, imports and migrations.
 	DATABASE_URL=sqlite://:memory: $(VENV)/bin/python manage.py makemigrations --check --dry-run
 
 clean: ## Remove everything that these commands have made.
-	rm -rf $(VENV) $(FOLDER) $(SOAK) build dist *.egg-info htmlcov .coverage .coverage.* \
+	rm -rf $(VENV) $(FOLDER) $(SOAK) .peers build dist *.egg-info htmlcov .coverage .coverage.* \
 		.mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
 # What is installed must be what setup.cfg asks for now.
