@@ -12,7 +12,7 @@ SEED ?= 1
 SOAK ?= .soak
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak recovery bench lint clean
+.PHONY: help demo test soak recovery bench graphs lint clean
 
 help: ## Say what there is.
 	@sed -n 's/^\([a-z]*\):.*## /  make \1 \t/p' Makefile
@@ -36,6 +36,9 @@ recovery: $(VENV)/.has-test ## Measure how long it takes after a death until all
 
 bench: $(VENV)/.has-demo ## Measure this library beside the limit and beside plain django-rq.
 	@exec $(VENV)/bin/python -m benchmarks $(if $(filter 1,$(PEERS)),--peers) $(ARGS)
+
+graphs: $(VENV)/.has-demo ## Measure again what the graphs of docs/explanation/performance.md show.
+	@exec $(VENV)/bin/python -m benchmarks.graphs $(ARGS)
 
 lint: $(VENV)/.has-test ## Check format, style, types, imports and migrations.
 	$(VENV)/bin/ruff format --check .

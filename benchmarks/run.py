@@ -22,7 +22,7 @@ def main() -> None:
     # Its relays and workers end with it.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     order: dict[str, Any] = json.load(sys.stdin)
-    _prepare()
+    prepare()
     # Late: they import models.
     from benchmarks import machine
     from benchmarks.measures import MEASURES
@@ -42,7 +42,7 @@ def main() -> None:
     Path(order["answer"]).write_text(json.dumps(answer))
 
 
-def _prepare() -> None:
+def prepare() -> None:
     django.setup()
     from django.core.management import call_command
 
