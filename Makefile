@@ -6,13 +6,14 @@ VENV ?= .venv
 ORDERS ?= 0
 FOLDER ?= .demo
 ARGS ?=
+PEERS ?=
 MINUTES ?= 10
 SEED ?= 1
 SOAK ?= .soak
 PICTURES ?= $(CURDIR)/build/screenshots
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak recovery bench screenshots mutants lint clean
+.PHONY: help demo test soak recovery bench graphs screenshots mutants lint clean
 
 help: ## Say what there is.
 	@sed -n 's/^\([a-z]*\):.*## /  make \1 \t/p' Makefile
@@ -21,6 +22,7 @@ help: ## Say what there is.
 	@echo "  make soak MINUTES=30 SEED=7   on the database that DATABASE_URL or EDA_TEST_DATABASE names."
 	@echo "  make bench ARGS='...'  hands these to the benchmark; ARGS=--help lists them."
 	@echo "  make mutants ARGS='eda_django.retry.*'   tries those whose names these are, or match."
+	@echo "  make bench PEERS=1     measures other packages too; it installs them into .peers."
 
 demo: $(VENV)/.has-demo ## Run the shop: web server, relay, a worker for each service.
 	@exec $(VENV)/bin/python -m example_project.demo --orders=$(ORDERS) --folder=$(FOLDER)
@@ -35,7 +37,10 @@ recovery: $(VENV)/.has-test ## Measure how long it takes after a death until all
 	@exec $(VENV)/bin/python -m tests.soak.recovery --folder=$(SOAK)/recovery $(ARGS)
 
 bench: $(VENV)/.has-demo ## Measure this library beside the limit and beside plain django-rq.
-	@exec $(VENV)/bin/python -m benchmarks $(ARGS)
+	@exec $(VENV)/bin/python -m benchmarks $(if $(filter 1,$(PEERS)),--peers) $(ARGS)
+
+graphs: $(VENV)/.has-demo ## Measure again what the graphs of docs/explanation/performance.md show.
+	@exec $(VENV)/bin/python -m benchmarks.graphs $(ARGS)
 
 screenshots: $(VENV)/.has-test ## Take the pictures of the console in docs/images anew.
 	EDA_TEST_DATABASE=sqlite EDA_SCREENSHOTS=$(PICTURES) \
@@ -55,7 +60,7 @@ lint: $(VENV)/.has-test ## Check format, style, types, imports and migrations.
 	DATABASE_URL=sqlite://:memory: $(VENV)/bin/python manage.py makemigrations --check --dry-run
 
 clean: ## Remove everything that these commands have made.
-	rm -rf $(VENV) $(FOLDER) $(SOAK) mutants build dist *.egg-info htmlcov .coverage .coverage.* \
+	rm -rf $(VENV) $(FOLDER) $(SOAK) mutants .peers build dist *.egg-info htmlcov .coverage .coverage.* \
 		.mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
 # What is installed must be what setup.cfg asks for now.

@@ -40,6 +40,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--database", action="append", choices=DATABASES, help="repeatable")
     parser.add_argument("--rounds", type=int, default=5, help="interleaved rounds (default: 5)")
     parser.add_argument("--quick", action="store_true", help="so small that it only tries the way")
+    parser.add_argument("--peers", action="store_true", help="measure other packages too")
     parser.add_argument("--size", action="append", default=[], metavar="NAME=NUMBER")
     parser.add_argument("--output", type=Path, default=Path("build/benchmarks"), metavar="FOLDER")
     options = parser.parse_args()
@@ -61,6 +62,7 @@ def _run(database: str, options: argparse.Namespace) -> dict[str, Any]:
             "measures": options.measures or [],
             "rounds": options.rounds,
             "quick": options.quick,
+            "peers": options.peers,
             "size": dict(_sized(word) for word in options.size),
             "answer": file.name,
         }

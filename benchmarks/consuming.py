@@ -1,21 +1,18 @@
 """P6 and P7: what a worker gets through, and how soon it starts."""
 
 import statistics
-import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from functools import partial
 
 import django_rq
 from django.db import transaction
-from django.db.models import Max, Min
 
-from benchmarks import filling, limit
+from benchmarks import filling, limit, timing
+from benchmarks.business.sales import as_dict
 from benchmarks.measure import Bar, Measure, Size
-from benchmarks.processes import running, wait_for, worker
+from benchmarks.processes import running, worker
 from benchmarks.shop import jobs
-from benchmarks.shop.models import Effect
-from benchmarks.shop.sales import as_dict, sale_made
+from benchmarks.shop.sales import sale_made
 from eda_django import publish, publish_many
 from eda_django.relay import Relay
 
@@ -34,18 +31,13 @@ def _enqueue_all(count: int) -> None:
 
 
 def consumed(fill: Callable[[int], None], count: int, *, kind: str) -> float:
-    """Have one worker run what `fill` puts into its queue; return events a second.
-
-    The clock starts with a job that stands before all of it, so that neither the worker's start
-    nor the publisher is measured.
-    """
+    """Have one worker run what `fill` puts into its queue; return events a second."""
     filling.empty()
+    # It stands before all of it, and starts the clock.
     django_rq.enqueue(jobs.mark)
     fill(count)
     with worker(kind):
-        wait_for(lambda: Effect.objects.count() >= count + 1, "the effects")
-    times = Effect.objects.aggregate(first=Min("at"), last=Max("at"))
-    return float(count / (times["last"] - times["first"]))
+        return timing.effects_a_second(count)
 
 
 def bare(size: Size) -> float:
@@ -93,33 +85,11 @@ def latencies(
 ) -> list[float]:
     """Send at a steady rate; return the milliseconds from each commit to its subscriber's start."""
     filling.empty()
-    count = max(2, int(rate * seconds))
-    committed: dict[int, float] = {}
     with ExitStack() as stack:
         stack.enter_context(worker(kind))
         if relay:
             stack.enter_context(running("relay"))
-        warm_up(send)
-        began_at = time.monotonic()
-        for number in range(count):
-            time.sleep(max(0.0, began_at + number / rate - time.monotonic()))
-            with transaction.atomic():
-                # Before the enqueue, so that its own time is part of the wait.
-                transaction.on_commit(partial(_note, committed, number))
-                send(number)
-        wait_for(lambda: Effect.objects.filter(number__gte=0).count() >= count, "the effects")
-    started = dict(Effect.objects.filter(number__gte=0).values_list("number", "at"))
-    return sorted((started[number] - committed[number]) * 1000 for number in range(count))
-
-
-def _note(committed: dict[int, float], number: int) -> None:
-    committed[number] = time.time()
-
-
-def warm_up(send: Callable[[int], object]) -> None:
-    with transaction.atomic():
-        send(-1)
-    wait_for(Effect.objects.exists, "a worker that works")
+        return timing.waits(send, rate=rate, seconds=seconds)
 
 
 class Waits:
@@ -141,7 +111,7 @@ class Waits:
 
     def p99(self, size: Size) -> float:
         """Return that of the traffic whose p50 was asked for before."""
-        return self._last[int(len(self._last) * 0.99)]
+        return timing.percentile(self._last, 0.99)
 
 
 _simple = Waits(_publish_one, kind=SIMPLE, rate=20, relay=True)

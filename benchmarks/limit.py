@@ -13,7 +13,7 @@ from django.db import connection
 from redis import Redis
 
 from benchmarks import filling
-from benchmarks.shop.sales import as_dict
+from benchmarks.business.sales import as_dict
 from eda_django.events import uuid7
 
 # The table of this library, with the indexes that its promises need, and one with no more than

@@ -49,6 +49,10 @@ QUICK = Size(
 )
 
 
+class Absent(Exception):
+    """A contestant has no part in a measure; the message says why."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bar:
     """What `of` must reach: divided by `over`, less `minus`, or as it is.
@@ -101,6 +105,8 @@ class Measure:
     databases: tuple[str, ...] = ()
     # What all rounds stand on, done once before the first.
     prepare: Callable[["Size"], None] | None = None
+    # Contestants that have no part in it, and why.
+    absent: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +132,11 @@ class Result:
     trouble: str = ""
     # It can't be measured on this database.
     skipped: bool = False
+    # Contestants without figures, and why: known before, or found out in a round.
+    absent: dict[str, str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.absent = dict(self.measure.absent)
 
     def figures(self, contestant: str) -> Spread:
         return Spread.of([figures[contestant] for figures in self.rounds])
@@ -145,6 +156,7 @@ class Result:
             "trouble": self.trouble,
             "skipped": self.skipped,
             "contestants": [],
+            "absent": self.absent,
             "bars": [],
             "rounds": self.rounds,
         }
@@ -152,10 +164,15 @@ class Result:
             return about
         return about | {
             "contestants": [
-                {"name": name, **asdict(self.figures(name))} for name in measure.contestants
+                {"name": name, **asdict(self.figures(name))}
+                for name in measure.contestants
+                if name not in self.absent
             ],
-            "bars": [self._plain(bar) for bar in measure.bars],
+            "bars": [self._plain(bar) for bar in measure.bars if not self._lacks(bar)],
         }
+
+    def _lacks(self, bar: Bar) -> bool:
+        return bool(self.absent.keys() & {bar.of, bar.over, bar.minus})
 
     def _plain(self, bar: Bar) -> dict[str, Any]:
         spread = self.value(bar)

@@ -16,12 +16,13 @@ _numbers = itertools.count()
 
 
 @contextmanager
-def running(*words: str) -> Iterator["subprocess.Popen[bytes]"]:
-    """Run a management command for as long as the block lasts."""
-    log = Path(os.environ["BENCH_FOLDER"]) / f"{next(_numbers)}-{words[0]}.log"
+def running(*words: str, module: str = "django") -> Iterator["subprocess.Popen[bytes]"]:
+    """Run a management command, or a module with these words, for as long as the block lasts."""
+    name = words[0] if module == "django" else module
+    log = Path(os.environ["BENCH_FOLDER"]) / f"{next(_numbers)}-{name}.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "django", *words],
+            [sys.executable, "-m", module, *words],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -31,7 +32,7 @@ def running(*words: str) -> Iterator["subprocess.Popen[bytes]"]:
         yield process
     except TimeoutError as error:
         tail = log.read_text(errors="replace")[-2_000:]
-        raise TimeoutError(f"{error}; {words[0]} says:\n{tail}") from None
+        raise TimeoutError(f"{error}; {name} says:\n{tail}") from None
     finally:
         _end(process)
 

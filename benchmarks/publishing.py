@@ -1,16 +1,15 @@
 """P1 and P2: what a request pays for its events."""
 
-import time
 from collections.abc import Callable
+from functools import partial
 
 import django_rq
-from django.db import transaction
 
-from benchmarks import filling, limit
+from benchmarks import filling, limit, timing
+from benchmarks.business.sales import as_dict, sell
 from benchmarks.measure import Bar, Measure, Size
 from benchmarks.shop import jobs
-from benchmarks.shop.models import Sale
-from benchmarks.shop.sales import as_dict, sale_made, sell
+from benchmarks.shop.sales import sale_made
 from eda_django import publish, publish_many
 from eda_django.dispatch import doorbell
 from eda_django.models import OutboxEvent
@@ -63,24 +62,12 @@ def transactions(work: Callable[[int], None]) -> Callable[[Size], float]:
 
     def run(size: Size) -> float:
         filling.empty()
-        work_in_transaction(work, 0)
-        began_at = time.perf_counter()
-        for number in range(size.transactions):
-            work_in_transaction(work, number)
-        doorbell.flush(5.0)
-        took = time.perf_counter() - began_at
-        if Sale.objects.count() != size.transactions + 1:
-            raise RuntimeError("Not every transaction left its row.")
+        took = timing.transactions(work, size.transactions, finish=partial(doorbell.flush, 5.0))
         if work is library and OutboxEvent.objects.count() != size.transactions + 1:
             raise RuntimeError("Not every transaction left its event.")
-        return took / size.transactions * 1000
+        return took
 
     return run
-
-
-def work_in_transaction(work: Callable[[int], None], number: int) -> None:
-    with transaction.atomic():
-        work(number)
 
 
 P1 = Measure(

@@ -24,6 +24,7 @@ def rows(results: Iterable[Plain]) -> list[Row]:
         )
         for figures in result["contestants"]:
             found.append(("", figures["name"], "", *_cells(figures), "", ""))
+        found += [("", name, *[""] * 5, why) for name, why in result["absent"].items()]
         for bar in result["bars"]:
             found.append(
                 ("", f"= {bar['name']}", "", *_cells(bar), bar["bar"], bar["verdict"]),

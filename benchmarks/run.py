@@ -14,7 +14,7 @@ import django
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from benchmarks.measure import QUICK, Measure, Result, Size
+from benchmarks.measure import QUICK, Absent, Measure, Result, Size
 
 
 def main() -> None:
@@ -22,23 +22,27 @@ def main() -> None:
     # Its relays and workers end with it.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     order: dict[str, Any] = json.load(sys.stdin)
-    _prepare()
+    prepare()
     # Late: they import models.
     from benchmarks import machine
     from benchmarks.measures import MEASURES
+    from benchmarks.peers import contestants
+    from benchmarks.peers.catalogue import PEERS
 
     size = replace(QUICK if order["quick"] else Size(), **order["size"])
     database = os.environ["BENCH_DATABASE"]
     chosen = [MEASURES[number] for number in order["measures"] or MEASURES]
-    results = measured(chosen, size, rounds=order["rounds"], database=database)
+    with contestants.field(PEERS if order["peers"] else (), database=database) as field:
+        measures = [field.joined(measure) for measure in chosen]
+        results = measured(measures, size, rounds=order["rounds"], database=database)
     answer = {
-        "machine": machine.described(),
+        "machine": machine.described() | field.described(),
         "results": [result.plain() for result in results],
     }
     Path(order["answer"]).write_text(json.dumps(answer))
 
 
-def _prepare() -> None:
+def prepare() -> None:
     django.setup()
     from django.core.management import call_command
 
@@ -85,7 +89,11 @@ def _measure(result: Result, size: Size, *, rounds: int, step: Any) -> None:
         figures = {}
         # In turn, so that whatever else the machine does befalls all of them.
         for name, run in measure.contestants.items():
-            figures[name] = run(size)
+            if name not in result.absent:
+                try:
+                    figures[name] = run(size)
+                except Absent as why:
+                    result.absent[name] = str(why)
             step(f"{measure.number} {name}")
         result.rounds.append(figures)
 

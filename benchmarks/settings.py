@@ -34,6 +34,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "django_rq",
     "eda_django",
+    "benchmarks.business",
     "benchmarks.shop",
 ]
 MIDDLEWARE = [

@@ -167,7 +167,7 @@ import django
 django.setup()
 print((time.perf_counter() - began_at) * 1000)
 """
-SITE = ["django.contrib.auth", "django.contrib.contenttypes"]
+SITE = ["django.contrib.auth", "django.contrib.contenttypes", "benchmarks.business"]
 
 
 def start(*apps: str, imports: str = "") -> Callable[[Size], float]:

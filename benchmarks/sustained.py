@@ -7,8 +7,8 @@ from pathlib import Path
 
 from django.db import transaction
 
-from benchmarks import filling
-from benchmarks.consuming import SIMPLE, warm_up
+from benchmarks import filling, timing
+from benchmarks.consuming import SIMPLE
 from benchmarks.measure import Bar, Measure, Size
 from benchmarks.processes import running, worker
 from benchmarks.shop.sales import sale_made
@@ -49,7 +49,7 @@ class Stretch:
             for _ in range(2):
                 stack.enter_context(worker(SIMPLE))
             relay = stack.enter_context(running("relay"))
-            warm_up(_publish_one)
+            timing.warm_up(_publish_one)
             before = resident(relay.pid)
             samples = self._publish(size.sustained_seconds)
             self.grown = resident(relay.pid) - before

@@ -1,1 +1,1 @@
-"""The smallest business there is: a sale, and a note that somebody heard of it."""
+"""What eda-django and plain django-rq need to hear of a sale."""

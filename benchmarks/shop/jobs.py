@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from .models import Effect
+from benchmarks.business.models import Effect
 
 
 def note(sale: dict[str, Any]) -> None:

@@ -1,9 +1,9 @@
 """What hears of a sale: one INSERT."""
 
+from benchmarks.business.models import Effect
 from eda_django import Event, subscribes
 
 from .events import SaleMade
-from .models import Effect
 
 
 @subscribes(SaleMade, name="bench.note")
