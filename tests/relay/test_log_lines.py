@@ -65,7 +65,7 @@ def test_a_transport_that_is_away_and_back(lines: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "shown"), [("\n deadlock\nand more\n", "deadlock"), ("", "no details")]
+    ("text", "shown"), [("\n deadlock\nand more\n", "deadlock"), ("", "OperationalError")]
 )
 def test_a_turn_that_the_database_undid(text: str, shown: str, lines: Any) -> None:
     with connection.execute_wrapper(failing("SELECT", OperationalError(text))):
@@ -108,7 +108,7 @@ def test_a_relay_that_can_not_sign_off(lines: Any) -> None:
 
 @pytest.mark.parametrize("kind", [DataError, IntegrityError])
 @pytest.mark.parametrize(
-    ("text", "shown"), [("\n it is no good\nFailing row: …", "it is no good"), ("", "no details")]
+    ("text", "shown"), [("\n it is no good\nFailing row: …", "it is no good"), ("", "")]
 )
 def test_an_event_whose_deliveries_the_database_refuses(
     kind: type[Exception], text: str, shown: str, lines: Any
@@ -119,7 +119,7 @@ def test_an_event_whose_deliveries_the_database_refuses(
     with connection.execute_wrapper(failing("INSERT INTO eda_django_delivery", kind(text))):
         Relay(transport=Recorder()).fan_out()
     event = OutboxEvent.objects.get()
-    assert event.error == f"the database refuses its deliveries: {shown}"
+    assert event.error == f"the database refuses its deliveries: {shown or kind.__name__}"
     assert lines() == [
         f"ERROR event was set aside id={event.pk} type=t.happened: {event.error}",
     ]
