@@ -23,10 +23,12 @@ KNOWN = {
     # Constants of the file, one for each database.
     ("models/insertion.py", "sql"),
     ("models/steps.py", "sql"),
-    ("models/search.py", "_TYPES"),
+    ("models/search.py", "sql"),
+    ("models/windows.py", "_FIRST_SINCE"),
+    # A constant of the file, as often as there are numbers to look at.
+    ("models/windows.py", "sql"),
     # Constants of the file, with the database's own words for a minute and a whole division.
     ("models/statistics.py", "sql"),
-    ("models/windows.py", "sql"),
     # A constant, with the database's own name of its clock.
     ("models/outlook.py", "sql"),
     # Django's own statement, passed on as it came, with its parameters.

@@ -27,8 +27,9 @@ _TYPES_ON_MYSQL = "SELECT type FROM eda_django_outboxevent GROUP BY type ORDER B
 def types_in_the_outbox(using: str) -> list[str]:
     """Return the types of all stored events: a look into an index for each, no scan."""
     connection = connections[using]
+    sql = _TYPES_ON_MYSQL if connection.vendor == "mysql" else _TYPES
     with connection.cursor() as cursor:
-        cursor.execute(_TYPES_ON_MYSQL if connection.vendor == "mysql" else _TYPES)
+        cursor.execute(sql)
         return [name for (name,) in cursor.fetchall()]
 
 

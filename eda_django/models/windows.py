@@ -31,8 +31,8 @@ SELECT MAX(low) FROM search WHERE low >= high
 """
 # The same on MySQL and MariaDB: about how many numbers a statement looks at, and statements.
 PROBES, ROUNDS = 100, 3
-_PROBE = """SELECT {place} AS place, (SELECT time FROM eda_django_outboxevent
-            WHERE id >= {place} ORDER BY id LIMIT 1) AS time"""
+_PROBE = """SELECT %s AS place, (SELECT time FROM eda_django_outboxevent
+            WHERE id >= %s ORDER BY id LIMIT 1) AS time"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,12 +109,10 @@ def _narrowed(cursor: Any, moment: Any) -> int:
     for _ in range(ROUNDS):
         step = max((high - low) // PROBES, 1)
         places = range(low, high + 1, step)
-        # The numbers are the library's own, and whole.
-        probes = " UNION ALL ".join(_PROBE.format(place=place) for place in places)
+        probes = " UNION ALL ".join([_PROBE] * len(places))
         # Past the last event there is no time.
-        cursor.execute(
-            f"SELECT MIN(place) FROM ({probes}) x WHERE time >= %s OR time IS NULL", [moment]
-        )
+        sql = f"SELECT MIN(place) FROM ({probes}) x WHERE time >= %s OR time IS NULL"
+        cursor.execute(sql, [*(number for place in places for number in (place, place)), moment])
         (found,) = cursor.fetchone()
         if found is None:
             low = places[-1]
