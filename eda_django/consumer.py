@@ -242,10 +242,11 @@ class ChunkRun:
         with writing(self.using):
             if not self.deliveries.lock_running(work.pk, token=self.token):
                 return 0
-            changed = self._settle(work, verdict.outcome, following)
+            # The attempt first: each statement has its own time, and the delivery must not seem
+            # to have ended before the attempt that ended it.
             if verdict.failed_attempt:
                 verdict.failed_attempt.save(using=self.using, force_insert=True)
-            return changed
+            return self._settle(work, verdict.outcome, following)
 
     def _after_settled(
         self, work: Execution, verdict: Verdict, following: Execution | None

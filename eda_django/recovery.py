@@ -30,9 +30,11 @@ def recover_running(using: str, subscriptions: Registry, *, limit: int) -> int:
         for row in deliveries.lock_lapsed_running(limit):
             subscription = subscriptions.get(row.subscriber)
             verdict = judge_lost(row, retry=subscription.retry if subscription else None)
-            deliveries.settle(row.pk, verdict.outcome, token=row.claim, then=None, lease=0.0)
             assert verdict.failed_attempt
+            # First: each statement has its own time, and what died must not seem to have done so
+            # before the attempt ended.
             verdict.failed_attempt.save(using=using, force_insert=True)
+            deliveries.settle(row.pk, verdict.outcome, token=row.claim, then=None, lease=0.0)
             verdicts.append((row, verdict))
         if verdicts:
             # A worker runs one delivery at a time: with that one lost, the rest of its chunk is.

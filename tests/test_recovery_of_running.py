@@ -87,6 +87,7 @@ def test_delivery_that_kills_every_worker_ends_as_a_dead_letter(
     # In their order: one that stood first in the heap may be returned last.
     numbers = Attempt.objects.order_by("pk").values_list("number", flat=True)
     assert list(numbers) == [1, 2, 3]
+    assert Attempt.objects.latest("pk").finished_at <= only_delivery().finished_at
     assert caplog.text.count("delivery is dead") == 1
 
 

@@ -91,6 +91,15 @@ def test_delivery_out_of_attempts_is_dead_and_kept(caplog: pytest.LogCaptureFixt
 
 
 @pytest.mark.django_db
+def test_attempt_has_ended_before_the_delivery_is_dead() -> None:
+    """So that they stand in this order when they are told by their times."""
+    run(one_chunk(1, fails_for(0), retry=Retry(max_attempts=1)))
+    row = only_delivery()
+    assert row.status == "dead"
+    assert Attempt.objects.get().finished_at <= row.finished_at
+
+
+@pytest.mark.django_db
 def test_last_attempt_but_one_is_retried(caplog: pytest.LogCaptureFixture) -> None:
     chunk = one_chunk(1, fails_for(0), retry=PROMPT)
     Delivery.objects.update(attempts=1)
