@@ -29,6 +29,7 @@ def register() -> None:
     for check in (
         check_settings,
         check_lease,
+        check_default_queue,
         check_subscriptions,
         check_event_types,
         check_secure,
@@ -53,6 +54,22 @@ def check_lease(**_: Any) -> list[CheckMessage]:
             f"EDA_DJANGO['LEASE'] is {lease:g} s: if a worker takes longer than that from getting "
             f"a job to starting it, its claim is gone each time, and nothing is ever delivered.",
             f"Set it to {SHORTEST_LEASE:g} or more.",
+        )
+    ]
+
+
+def check_default_queue(**_: Any) -> list[CheckMessage]:
+    """E004: the queue of subscribers that name none, and of the doorbell, is nowhere."""
+    queue, queues = _default_queue(), _queues()
+    if queue is None or queue in queues:
+        return []
+    return [
+        _error(
+            "E004",
+            f"EDA_DJANGO['QUEUE'] is {queue!r}, which is not in RQ_QUEUES: subscribers that name "
+            f"no queue get nothing, and commits don't wake the relay.",
+            f"Add {queue!r} to settings.RQ_QUEUES, or set EDA_DJANGO['QUEUE'] to one that it has: "
+            f"{', '.join(map(repr, queues))}.",
         )
     ]
 
@@ -190,17 +207,19 @@ def _is_importable(module: str, name: str) -> bool:
 
 
 def _queue_problems(subscription: Subscription) -> Iterator[CheckMessage]:
-    queues = getattr(settings, "RQ_QUEUES", {})
-    queue = subscription.queue or conf.OPTIONS["QUEUE"].default
-    if not subscription.queue and not conf.problems():
-        queue = conf.get("QUEUE")
-    if queue not in queues:
+    queues = _queues()
+    if subscription.queue and subscription.queue not in queues:
         yield _error(
             "E004",
-            f"Subscriber {subscription.name!r} has queue {queue!r}, which is not in RQ_QUEUES.",
-            f"Add {queue!r} to settings.RQ_QUEUES; it has {', '.join(map(repr, queues))}.",
+            f"Subscriber {subscription.name!r} has queue {subscription.queue!r}, which is not in "
+            f"RQ_QUEUES.",
+            f"Add {subscription.queue!r} to settings.RQ_QUEUES; it has "
+            f"{', '.join(map(repr, queues))}.",
             obj=subscription.path,
         )
+    queue = subscription.queue or _default_queue()
+    if queue not in queues:
+        # Said above, or, once for all that name no queue, by check_default_queue.
         return
     limit = queues[queue].get("DEFAULT_TIMEOUT") or DEFAULT_TIMEOUT
     if subscription.timeout and isinstance(limit, int) and 0 < limit < subscription.timeout:
@@ -211,6 +230,15 @@ def _queue_problems(subscription: Subscription) -> Iterator[CheckMessage]:
             f"Raise DEFAULT_TIMEOUT of RQ_QUEUES[{queue!r}], or lower the subscriber's timeout.",
             obj=subscription.path,
         )
+
+
+def _queues() -> Any:
+    return getattr(settings, "RQ_QUEUES", {})
+
+
+def _default_queue() -> Any:
+    # What is wrong with the setting is E001's to say.
+    return None if conf.problems() else conf.get("QUEUE")
 
 
 def _undeclared(subscription: Subscription) -> Iterator[CheckMessage]:

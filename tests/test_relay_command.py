@@ -55,7 +55,9 @@ class TestMessages:
 
     def test_missing_queue_is_named_with_the_setting(self, settings: Any) -> None:
         settings.EDA_DJANGO = {"QUEUE": "nowhere"}
-        with pytest.raises(CommandError, match=r"no queue 'nowhere' in RQ_QUEUES. EDA_DJANGO\["):
+        with pytest.raises(
+            CommandError, match=r"\['QUEUE'\] is 'nowhere', which is not in RQ_QUEUES: add it"
+        ):
             call_command("relay", skip_checks=True)
 
     @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """How deliveries reach workers, and commits reach relays: the only package that knows RQ."""
 
 from .bell import doorbell, flush_doorbell, ring
-from .connections import DEFAULT_TIMEOUT, has_queue
+from .connections import DEFAULT_TIMEOUT, default_queue
 from .queues import QueueState, queue_states
 from .rq_transport import RqTransport
 
@@ -9,9 +9,9 @@ __all__ = [
     "DEFAULT_TIMEOUT",
     "QueueState",
     "RqTransport",
+    "default_queue",
     "doorbell",
     "flush_doorbell",
-    "has_queue",
     "queue_states",
     "ring",
 ]

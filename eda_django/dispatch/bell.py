@@ -7,7 +7,7 @@ from redis import Redis
 
 from .. import conf
 from ..doorbell import Doorbell
-from .connections import connect
+from .connections import connect, default_queue
 
 # Seconds that a ring may take; there is a backstop, the relay's polling.
 BELL_TIMEOUT = 0.5
@@ -35,9 +35,10 @@ class _Bell:
             pipe.execute()
 
     def _connected(self) -> Redis:
-        config = django_rq_settings.QUEUES[conf.get("QUEUE")]
+        name = default_queue()
+        config = django_rq_settings.QUEUES[name]
         if self._connection is None or config != self._config:
-            self._connection = connect(conf.get("QUEUE"), BELL_TIMEOUT)
+            self._connection = connect(name, BELL_TIMEOUT)
             self._config = dict(config)
         return self._connection
 

@@ -1,6 +1,7 @@
 """The queues of RQ_QUEUES, and connections to their Redis servers that can't hang."""
 
 import django_rq
+from django.core.exceptions import ImproperlyConfigured
 from django_rq import settings as django_rq_settings
 from django_rq.connection_utils import filter_connection_params
 from redis import Redis
@@ -18,6 +19,18 @@ DEFAULT_TIMEOUT = Queue.DEFAULT_TIMEOUT
 def has_queue(name: str) -> bool:
     """Return whether RQ_QUEUES has a queue of this name."""
     return name in django_rq_settings.QUEUES
+
+
+def default_queue() -> str:
+    """Return EDA_DJANGO['QUEUE']. Raises ImproperlyConfigured if RQ_QUEUES does not have it."""
+    name: str = conf.get("QUEUE")
+    if not has_queue(name):
+        known = ", ".join(map(repr, django_rq_settings.QUEUES)) or "none"
+        raise ImproperlyConfigured(
+            f"EDA_DJANGO['QUEUE'] is {name!r}, which is not in RQ_QUEUES: add it there, or name "
+            f"one that is ({known}). Commits wake the relay through its Redis."
+        )
+    return name
 
 
 def servers_in_use() -> dict[str, str]:

@@ -12,11 +12,10 @@ from redis import Redis
 from redis.exceptions import RedisError
 from rq import Queue
 
-from .. import conf
 from ..chunks import Chunk
 from ..exceptions import TransportUnavailable, first_line
 from .bell import bell_key
-from .connections import connect, has_queue, server_of, servers_in_use
+from .connections import connect, default_queue, has_queue, server_of, servers_in_use
 from .jobs import alive_in, job_for
 
 # Seconds that a call to Redis may take before Redis counts as away.
@@ -105,7 +104,7 @@ class RqTransport:
 
     def _bell_connection(self) -> Redis:
         if self._bell is None:
-            self._bell = connect(conf.get("QUEUE"), TIMEOUT)
+            self._bell = connect(default_queue(), TIMEOUT)
         return self._bell
 
     @contextmanager

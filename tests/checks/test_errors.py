@@ -27,7 +27,7 @@ def test_the_checks_are_registered_once():
     checks.register()
     assert len(check_registry.get_checks()) == before
     tagged = check_registry.get_checks()
-    assert sum(check.__module__ == "eda_django.checks" for check in tagged) == 7
+    assert sum(check.__module__ == "eda_django.checks" for check in tagged) == 8
 
 
 @override_settings(EDA_DJANGO={"BATCH_SZIE": 5})
@@ -133,11 +133,34 @@ def test_e004_a_queue_that_is_not_in_rq_queues(alone: None, settings: Any):
     )
 
 
-def test_e004_the_default_queue_counts_too(alone: None):
-    subscribes(Noted)(on_event)
-    with override_settings(EDA_DJANGO={"QUEUE": "events"}):
-        [message] = found()
-    assert message.msg == f"Subscriber {ON_EVENT!r} has queue 'events', which is not in RQ_QUEUES."
+NO_DEFAULT = (
+    "EDA_DJANGO['QUEUE'] is {!r}, which is not in RQ_QUEUES: subscribers that name no queue get "
+    "nothing, and commits don't wake the relay."
+)
+
+
+@override_settings(EDA_DJANGO={"QUEUE": "events"}, RQ_QUEUES={"fast": {}, "slow": {}})
+def test_e004_the_default_queue_is_missing_though_nobody_subscribes(alone: None):
+    assert_one(
+        "E004",
+        ERROR,
+        NO_DEFAULT.format("events"),
+        "Add 'events' to settings.RQ_QUEUES, or set EDA_DJANGO['QUEUE'] to one that it has: "
+        "'fast', 'slow'.",
+        obj=None,
+    )
+
+
+@override_settings(RQ_QUEUES={"fast": {}})
+def test_e004_a_missing_default_queue_is_said_once_for_all_subscribers(alone: None):
+    for number in range(3):
+        subscribes(Noted, name=f"test.{number}")(on_event)
+    assert [m.msg for m in found()] == [NO_DEFAULT.format("default")]
+
+
+@override_settings(EDA_DJANGO={"QUEUE": "events", "BATCH_SZIE": 5})
+def test_e004_says_nothing_of_a_setting_that_is_wrong_already():
+    assert [m.id for m in found()] == ["eda_django.E001"]
 
 
 def test_e005_a_class_that_pydantic_can_not_read():

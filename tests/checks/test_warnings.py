@@ -24,7 +24,7 @@ def test_w001_an_exact_name_that_nothing_declares():
 
 
 def test_w002_a_timeout_above_the_queues(alone: None, settings: Any):
-    settings.RQ_QUEUES = {"fast": {"DEFAULT_TIMEOUT": 30}}
+    settings.RQ_QUEUES = {"default": {}, "fast": {"DEFAULT_TIMEOUT": 30}}
     subscribes(Noted, name="test.slow", queue="fast", timeout=60.5)(on_event)
     assert_one(
         "W002",
@@ -38,13 +38,13 @@ def test_w002_a_timeout_above_the_queues(alone: None, settings: Any):
 
 @pytest.mark.parametrize("limit", [60, 3600, -1, "1h", None])
 def test_w002_is_silent_where_the_queue_allows_as_much(alone: None, settings: Any, limit: Any):
-    settings.RQ_QUEUES = {"fast": {"DEFAULT_TIMEOUT": limit}}
+    settings.RQ_QUEUES = {"default": {}, "fast": {"DEFAULT_TIMEOUT": limit}}
     subscribes(Noted, queue="fast", timeout=60)(on_event)
     assert found() == []
 
 
 def test_w002_counts_rqs_own_default(alone: None, settings: Any):
-    settings.RQ_QUEUES = {"fast": {}}
+    settings.RQ_QUEUES = {"default": {}, "fast": {}}
     subscribes(Noted, name="test.slow", queue="fast", timeout=181)(on_event)
     assert [m.msg for m in found()] == [
         "Subscriber 'test.slow' has timeout=181, but its queue 'fast' is meant for jobs of at "

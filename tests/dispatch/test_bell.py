@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 import redis
+from django.core.exceptions import ImproperlyConfigured
 
 from eda_django.dispatch import RqTransport, bell
+from eda_django.doorbell import Doorbell
 from tests.dispatch.queues import elsewhere
 from tests.integration.servers import closed_port
 
@@ -55,3 +57,27 @@ class TestRing:
             ringer.ring("default")
         ringer.ring("default")
         assert redis_client.llen("eda_django:tests:bell:default") == 2
+
+    def test_missing_queue_is_named_with_what_to_do(
+        self, settings: Any, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """A bare KeyError would say neither which setting it is, nor what would be right."""
+        settings.RQ_QUEUES = {"fast": {}, "slow": {}}
+        settings.EDA_DJANGO = {"QUEUE": "events"}
+        doorbell = Doorbell(bell._Bell().ring)
+        doorbell.ring("default")
+        assert doorbell.flush(60.0)
+        assert caplog.messages == [f"doorbell does not ring, relays poll meanwhile {MISSING}"]
+
+    def test_waiting_relay_names_it_too(self, settings: Any) -> None:
+        settings.RQ_QUEUES = {"fast": {}}
+        with pytest.raises(
+            ImproperlyConfigured, match=r"\['QUEUE'\] is 'default', which is not in"
+        ):
+            RqTransport().wait(60.0, using="default", wake=threading.Event())
+
+
+MISSING = (
+    "error=ImproperlyConfigured: EDA_DJANGO['QUEUE'] is 'events', which is not in RQ_QUEUES: add "
+    "it there, or name one that is ('fast', 'slow'). Commits wake the relay through its Redis."
+)

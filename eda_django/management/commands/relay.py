@@ -9,12 +9,12 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, InterfaceError, OperationalError, connections
 
-from eda_django import conf
 from eda_django.checks import has_outbox
-from eda_django.dispatch import has_queue
+from eda_django.dispatch import default_queue
 from eda_django.exceptions import TransportUnavailable
 from eda_django.inline import InlineTransport
 from eda_django.relay import Relay
@@ -106,12 +106,10 @@ class Command(BaseCommand):
             )
 
     def _require_queue(self) -> None:
-        name = conf.get("QUEUE")
-        if not has_queue(name):
-            raise CommandError(
-                f"There is no queue {name!r} in RQ_QUEUES. EDA_DJANGO['QUEUE'] must name one, "
-                f"because commits wake the relay through its Redis."
-            )
+        try:
+            default_queue()
+        except ImproperlyConfigured as error:
+            raise CommandError(error) from error
 
 
 @contextmanager
