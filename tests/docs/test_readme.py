@@ -28,5 +28,7 @@ def test_readme_names_make_targets_and_variables_that_exist() -> None:
     text = read(ROOT / "README.md")
     targets = set(re.findall(r"`make (\w+)", text))
     assert targets == {"demo", "test", "bench"}
+    commands = rows(section(ROOT / "README.md", "Two commands"))
+    assert [command for command, _ in commands] == ["`make demo`", "`make test`"]
     assert targets <= set(re.findall(r"^(\w+):", makefile, re.MULTILINE))
     assert all(name in makefile for name in re.findall(r"`make demo (\w+)=", text))
