@@ -42,5 +42,6 @@ class InlineTransport:
         # are shown by the delivery that runs.
         return set()
 
-    def wait(self, seconds: float, *, using: str, wake: threading.Event) -> None:
+    def wait(self, seconds: float, *, using: str, wake: threading.Event) -> bool:
         wake.wait(seconds)
+        return False

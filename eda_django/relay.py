@@ -10,13 +10,7 @@ from collections.abc import Callable
 from functools import partial
 from uuid import uuid4
 
-from django.db import (
-    DEFAULT_DB_ALIAS,
-    DatabaseError,
-    InterfaceError,
-    OperationalError,
-    connections,
-)
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, InterfaceError, OperationalError, connections
 
 from . import conf
 from .consumer import UNKNOWN_SUBSCRIBER
@@ -90,14 +84,10 @@ class Relay:
     def run(self) -> None:
         """Relay until stop() is called."""
         logger.info("relay started name=%s database=%s", self.name, self.using)
+        has_rung = False
         try:
             while not self.stopping.is_set():
-                seconds = self.turn()
-                if self._pause:
-                    # Not by the doorbell: under traffic it would cut every back-off short.
-                    self.stopping.wait(seconds)
-                else:
-                    self.transport.wait(seconds, using=self.using, wake=self.stopping)
+                has_rung = self._sleep(self.turn(has_rung=has_rung))
         finally:
             self._sign_off()
             logger.info("relay stopped name=%s database=%s", self.name, self.using)
@@ -121,13 +111,13 @@ class Relay:
             total += moved
         return total
 
-    def turn(self) -> float:
+    def turn(self, *, has_rung: bool = False) -> float:
         """Do what is due and return how many seconds to sleep; an outage is survived here."""
         try:
             self.show_life()
             if self._pause:
                 self.transport.check()
-            seconds = self.poll()
+            seconds = self.poll(has_rung=has_rung)
             # Last, so that an error in it keeps nothing from being relayed.
             self.keep_house()
         except TransportUnavailable as error:
@@ -142,9 +132,13 @@ class Relay:
         self._recover()
         return seconds
 
-    def poll(self) -> float:
+    def poll(self, *, has_rung: bool = False) -> float:
         """Do what is due; return the seconds until more may be, 0 if this may not be all."""
-        outlook = self._look(self.floor.begin())
+        floor = self.floor.begin()
+        # A ring says what a look would; what else is due, the look of the next turn finds.
+        if has_rung and self.fan_out(floor=floor, release=False):
+            return 0.0
+        outlook = self._look(floor)
         if self.relay(outlook):
             return 0.0
         if outlook.floor:
@@ -256,6 +250,14 @@ class Relay:
             with writing(self.using):
                 if not work():
                     return
+
+    def _sleep(self, seconds: float) -> bool:
+        """Sleep until the next turn; return whether the doorbell has cut it short."""
+        if self._pause:
+            # Not by the doorbell: under traffic it would cut every back-off short.
+            self.stopping.wait(seconds)
+            return False
+        return self.transport.wait(seconds, using=self.using, wake=self.stopping)
 
     # Outages, beginning and end
 

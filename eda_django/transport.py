@@ -20,5 +20,5 @@ class Transport(Protocol):
     def alive(self, claims: Mapping[UUID, str]) -> set[UUID]:
         """Return which claims (token: queue) are still on their way to a worker."""
 
-    def wait(self, seconds: float, *, using: str, wake: threading.Event) -> None:
-        """Sleep until the doorbell rings, `wake` is set, or the time is over."""
+    def wait(self, seconds: float, *, using: str, wake: threading.Event) -> bool:
+        """Sleep until the doorbell rings, `wake` is set, or the time is over; True if it rang."""

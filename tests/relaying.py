@@ -68,8 +68,9 @@ class Recorder:
         self.asked.append(set(claims))
         return {chunk.token for chunk in self.chunks} & set(claims) - self.lost
 
-    def wait(self, seconds: float, *, using: str, wake: threading.Event) -> None:
+    def wait(self, seconds: float, *, using: str, wake: threading.Event) -> bool:
         self.slept.append(seconds)
+        return False
 
     @property
     def ids(self) -> list[int]:

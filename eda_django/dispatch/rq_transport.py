@@ -88,7 +88,7 @@ class RqTransport:
             self._require_any_but(down)
         return alive
 
-    def wait(self, seconds: float, *, using: str, wake: threading.Event) -> None:
+    def wait(self, seconds: float, *, using: str, wake: threading.Event) -> bool:
         deadline = time.monotonic() + seconds
         key = bell_key(using)
         while not wake.is_set() and (left := deadline - time.monotonic()) > 0:
@@ -97,10 +97,11 @@ class RqTransport:
                 # not even rounded, because that means for ever.
                 if self._bell_connection().blpop([key], timeout=min(max(left, 0.01), 1.0)):
                     self._bell_connection().delete(key)
-                    return
+                    return True
             except RedisError:
                 self._bell = None
                 wake.wait(min(left, 1.0))
+        return False
 
     def _bell_connection(self) -> Redis:
         if self._bell is None:

@@ -18,6 +18,15 @@ def wait(transport: RqTransport, seconds: float) -> float:
     return time.monotonic() - began_at
 
 
+def test_a_ring_is_told_from_the_end_of_the_time(redis_client: Any) -> None:
+    transport = RqTransport()
+    never = threading.Event()
+    redis_client.lpush("eda_django:tests:bell:default", 1)
+    assert transport.wait(60, using="default", wake=never)
+    assert not transport.wait(0.05, using="default", wake=never)
+    assert not transport.wait(0.0, using="default", wake=never)
+
+
 def test_nobody_rings(redis_client: Any) -> None:
     assert 0.05 <= wait(RqTransport(), 0.05) < 0.9
 

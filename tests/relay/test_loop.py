@@ -29,9 +29,9 @@ class Stopping(Recorder):
 
     relay: Relay
 
-    def wait(self, seconds: float, *, using: str, wake: threading.Event) -> None:
-        super().wait(seconds, using=using, wake=wake)
+    def wait(self, seconds: float, *, using: str, wake: threading.Event) -> bool:
         self.relay.stop()
+        return super().wait(seconds, using=using, wake=wake)
 
 
 class Broken(Recorder):

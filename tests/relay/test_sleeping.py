@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from eda_django.relay import FIRST_PAUSE, LONGEST_PAUSE, Relay
-from tests.relaying import Recorder
+from tests.relaying import Recorder, Statements, happen, on_happened, write
 
 
 class Sleeper(Recorder):
@@ -13,10 +13,10 @@ class Sleeper(Recorder):
 
     relay: Relay
 
-    def wait(self, seconds: float, *, using: str, wake: threading.Event) -> None:
-        super().wait(seconds, using=using, wake=wake)
+    def wait(self, seconds: float, *, using: str, wake: threading.Event) -> bool:
         self.woken_by = (using, wake)
         self.relay.stop()
+        return super().wait(seconds, using=using, wake=wake)
 
 
 @pytest.mark.django_db(databases=["default", "other"])
@@ -53,7 +53,59 @@ def test_a_pause_lasts_as_long_as_the_turn_said(monkeypatch: pytest.MonkeyPatch)
         waits.append(seconds)
         relay.stop()
 
-    monkeypatch.setattr(relay, "turn", lambda: 7.0)
+    monkeypatch.setattr(relay, "turn", lambda **_: 7.0)
     monkeypatch.setattr(relay.stopping, "wait", wait)
     relay.run()
     assert waits == [7.0]
+
+
+class Ringing(Recorder):
+    """A transport whose bell rings while the relay waits: first with an event, then to stop it."""
+
+    relay: Relay
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.turns: list[list[str]] = []
+        self.statements = Statements()
+
+    def wait(self, seconds: float, *, using: str, wake: threading.Event) -> bool:
+        super().wait(seconds, using=using, wake=wake)
+        if self.slept[1:]:
+            self.statements.__exit__(None, None, None)
+            self.turns.append(self.statements.texts)
+        if len(self.slept) == 3:
+            self.relay.stop()
+        elif len(self.slept) == 1:
+            happen()
+        self.statements.__enter__()
+        return len(self.slept) == 1
+
+
+@pytest.mark.django_db
+def test_a_relay_that_is_rung_for_claims_without_a_look_and_looks_after_it() -> None:
+    """The look would tell what the ring has told. Retries and leases wait for one turn at most."""
+    on_happened(write)
+    transport = Ringing()
+    relay = transport.relay = Relay(transport=transport, poll_interval=3.0)
+    relay.run()
+    assert transport.slept == [3.0, 0.0, 3.0]
+    assert len(transport.ids) == 1
+    claiming, looking = transport.turns
+    assert [sql for sql in claiming if "MIN(due_at)" in sql] == []
+    assert len([sql for sql in looking if "MIN(due_at)" in sql]) == 1
+
+
+@pytest.mark.django_db
+def test_a_ring_for_what_is_no_event_leads_to_a_look() -> None:
+    """What a worker gave back is no event, and goes out in the same turn."""
+    on_happened(write)
+    transport = Recorder()
+    relay = Relay(transport=transport)
+    happen()
+    relay.drain()
+    (chunk,) = transport.chunks
+    transport.chunks.clear()
+    relay.deliveries.release(chunk.token, chunk.delivery_ids)
+    assert relay.poll(has_rung=True) == 0.0
+    assert transport.ids == list(chunk.delivery_ids)
