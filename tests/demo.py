@@ -20,13 +20,12 @@ SKU = "teapot-everyday"
 class DemoProcess:
     """`python -m example_project.demo` in a folder of its own."""
 
-    def __init__(self, folder: Path, *arguments: str, database_url: str = "") -> None:
+    def __init__(self, folder: Path, *arguments: str, **urls: str) -> None:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self.output = folder / "output.txt"
         env = {name: value for name, value in os.environ.items() if name not in PRIVATE}
-        if database_url:
-            env["DATABASE_URL"] = database_url
+        env |= {name.upper(): url for name, url in urls.items() if url}
         with self.output.open("wb") as output:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "example_project.demo", f"--folder={folder}", *arguments],
@@ -79,9 +78,12 @@ class DemoProcess:
 
 
 @contextmanager
-def running_demo(folder: Path, *arguments: str, database_url: str = "") -> Iterator[DemoProcess]:
-    """Run a demo for as long as the block lasts; none of its pieces outlives that."""
-    demo = DemoProcess(folder, *arguments, database_url=database_url)
+def running_demo(folder: Path, *arguments: str, **urls: str) -> Iterator[DemoProcess]:
+    """Run a demo for as long as the block lasts; none of its pieces outlives that.
+
+    `urls` are database_url and redis_url.
+    """
+    demo = DemoProcess(folder, *arguments, **urls)
     try:
         yield demo
     finally:

@@ -1,6 +1,7 @@
 """The demo with real processes: its Redis, its supervisor, and the whole of it."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -197,10 +198,27 @@ def test_a_demo_that_is_killed_leaves_nothing_behind(demo: DemoProcess) -> None:
     eventually(lambda: not demo.pieces(), "the end of every piece")
 
 
-def test_a_demo_says_what_is_wrong_with_its_urls(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("variable", "url", "reason"),
+    [
+        ("database_url", "postgres://me:hunter2@127.0.0.1:1/none", "port 1 failed: Connection ref"),
+        ("database_url", "mysql://me:hunter2@127.0.0.1:1/none", "Can't connect to MySQL server"),
+        ("database_url", "foo://me:hunter2@127.0.0.1/none", "Scheme 'foo://' is unknown"),
+        ("database_url", "oracle://me:hunter2@127.0.0.1/none", "No module named 'oracledb'"),
+        ("database_url", "sqlite:////proc/none/shop.sqlite3", "No such file or directory"),
+        ("database_url", "sqlite://:memory:", "processes can't share a database in memory"),
+        ("redis_url", "redis://:hunter2@127.0.0.1:1/0", "Error 111 connecting to 127.0.0.1:1"),
+        ("redis_url", "redis://:hunter2/1@127.0.0.1/0", "it is no redis:// URL"),
+    ],
+)
+def test_a_demo_names_an_unusable_url_and_keeps_its_password(
+    tmp_path: Path, variable: str, url: str, reason: str
 ) -> None:
-    with running_demo(tmp_path, database_url="postgres://nobody@127.0.0.1:1/none") as broken:
+    with running_demo(tmp_path, **{variable: url}) as broken:
         assert broken.process.wait(PATIENCE) == 1
-    assert "The database can't be used:" in broken.text
-    assert "Traceback" not in broken.text
+    _, _, what, way_out = broken.text.splitlines()
+    assert re.match(rf"The (database|Redis) of {variable.upper()} can't be used: ", what)
+    assert reason in what
+    assert way_out.startswith("Set it to one that ")
+    assert "or leave it out" in way_out.lower()
+    assert "hunter2" not in broken.text

@@ -8,10 +8,11 @@ from urllib.error import URLError
 import django
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
-from django.db import DatabaseError
+from django.db import DatabaseError, connection
 from redis import Redis
 from redis.exceptions import RedisError
 
+from eda_django.exceptions import first_line
 from example_project.services import SERVICES
 
 from .errors import DemoError
@@ -27,8 +28,13 @@ PATIENCE = 60.0
 WORKER = "rq.SimpleWorker"
 # Seconds after which a worker that says nothing counts as down; RQ's own would be 7 minutes.
 WORKER_TTL = "16"
+# Why an address is not repeated in what is said about it.
+NOT_SHOWN = "(Its value is not shown: it may hold a password.)"
 # How many customers the stock is meant for; more of them find more.
 CUSTOMERS = 200
+# What a wrong DATABASE_URL ends in: a server that refuses, a driver that is not installed, a folder
+# that can't be made, a URL that can't be read.
+UNUSABLE = (DatabaseError, ImproperlyConfigured, ImportError, OSError, ValueError)
 
 
 class Shop:
@@ -56,14 +62,15 @@ class Shop:
         factor = max(1.0, customers / CUSTOMERS)
         try:
             django.setup()
+            _require_shared_database()
             call_command("migrate", verbosity=0)
             # Has models, which can be imported only now.
             from .tally import last_event
 
             since = last_event()
             call_command("load_shop", stock_factor=factor, stdout=io.StringIO())
-        except (DatabaseError, ImproperlyConfigured, ValueError) as error:
-            raise DemoError(f"The database can't be used: {error}") from error
+        except UNUSABLE as error:
+            raise DemoError(_database_trouble(error)) from error
         return since
 
     def open(self) -> None:
@@ -98,4 +105,27 @@ def _require_redis(url: str) -> None:
         with Redis.from_url(url, socket_timeout=5.0) as client:
             client.ping()
     except (RedisError, ValueError) as error:
-        raise DemoError(f"There is no Redis at REDIS_URL={url!r}: {error}") from error
+        # What can't be read as a URL may be cut anywhere, in the midst of the password too.
+        reason = first_line(error) if isinstance(error, RedisError) else "it is no redis:// URL"
+        raise DemoError(
+            f"The Redis of REDIS_URL can't be used: {reason}\n"
+            f"Set it to one that answers, such as redis://127.0.0.1:6379/0, or leave it out: then "
+            f"the demo starts a Redis of its own. {NOT_SHOWN}"
+        ) from error
+
+
+def _require_shared_database() -> None:
+    if connection.vendor == "sqlite" and connection.settings_dict["NAME"] == ":memory:":
+        raise ImproperlyConfigured("the shop's processes can't share a database in memory")
+
+
+def _database_trouble(error: BaseException) -> str:
+    if not os.environ.get("DATABASE_URL"):
+        return f"The SQLite database in the demo's folder can't be used: {first_line(error)}"
+    return (
+        f"The database of DATABASE_URL can't be used: {first_line(error)}\n"
+        f"Set it to one that exists, such as postgresql://user:password@127.0.0.1:5432/shop, "
+        f"mysql://… or sqlite:///shop.sqlite3, with @, /, # and the like in the password written "
+        f"as %40, %2F, %23. Or leave it out: then the demo uses a SQLite file of its own. "
+        f"{NOT_SHOWN}"
+    )
