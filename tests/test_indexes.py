@@ -17,70 +17,31 @@ from eda_django.models.indexes import HotIndex
 from eda_django.models.search import types_in_the_outbox
 from eda_django.models.statistics import subscribers_with_history
 from eda_django.models.windows import page
+from tests import bulk
+from tests.bulk import fill_deliveries, fill_events
 
 # Enough that a planner has a reason to prefer one plan to another.
 FINISHED = 50_000
 DAY = timedelta(days=1)
 
-# A row a number, on each database: finished, but for the last few.
-NUMBERS = {
-    "postgresql": "SELECT generate_series(1, {count}) AS n",
-    "mysql": "SELECT seq AS n FROM seq_1_to_{count}",
-    "sqlite": (
-        "WITH RECURSIVE g(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM g LIMIT {count})"
-        " SELECT n FROM g"
-    ),
-}
-HEX = {
-    "postgresql": "gen_random_uuid()",
-    "mysql": "UUID()",
-    "sqlite": "printf('%032x', n)",
-}
-NOW = {
-    "postgresql": "now()",
-    "mysql": "UTC_TIMESTAMP(6)",
-    "sqlite": "STRFTIME('%Y-%m-%d %H:%M:%f000', 'now')",
-}
-
 
 @pytest.fixture
 def finished(transactional_db: None) -> None:
     """Fill the tables with finished rows, and a few that wait."""
-    vendor = connection.vendor
-    numbers, now = NUMBERS[vendor].format(count=FINISHED), NOW[vendor]
-    events = (
-        "INSERT INTO eda_django_outboxevent (id, event_id, type, version, source, {key}, data,"
-        " headers, correlation_id, time, relayed_at, error) SELECT n, {hex}, 't.bulk', 1, 's', '',"
-        " '{{}}', '{{}}', 'c', {now}, CASE WHEN n <= {done} THEN {now} END, '' FROM ({numbers}) x"
+    now = bulk.in_seconds("0")
+    fill_events(FINISHED, relayed_at=f"CASE WHEN n <= {FINISHED - 50} THEN {now} END")
+    fill_deliveries(
+        FINISHED,
+        status=(
+            "CASE WHEN n % 1000 = 1 THEN 'pending' WHEN n % 1000 = 2 THEN 'queued'"
+            " WHEN n % 1000 = 3 THEN 'running' ELSE 'succeeded' END"
+        ),
+        attempts="1",
+        due_at=now,
+        lease_until=now,
+        token=bulk.some_uuid(),
     )
-    deliveries = (
-        "INSERT INTO eda_django_delivery (id, event_id, subscriber, queue, {key}, status, attempts,"
-        " isolated, due_at, lease_until, token, error_class, error_text, fingerprint)"
-        " SELECT n, n, 't.sub', 'q', '', CASE WHEN n % 1000 = 1 THEN 'pending'"
-        " WHEN n % 1000 = 2 THEN 'queued' WHEN n % 1000 = 3 THEN 'running' ELSE 'succeeded' END,"
-        " 1, {false}, {now}, {now}, {hex}, '', '', '' FROM ({numbers}) x"
-    )
-    known = {
-        "hex": HEX[vendor] if not is_old_mariadb() else "REPLACE(UUID(), '-', '')",
-        "now": now,
-        "numbers": numbers,
-        "key": connection.ops.quote_name("key"),
-        "done": FINISHED - 50,
-        "false": "false" if vendor == "postgresql" else "0",
-    }
-    with connection.cursor() as cursor:
-        for sql in (events, deliveries):
-            cursor.execute(sql.format(**known))
-        analyze = "ANALYZE TABLE" if vendor == "mysql" else "ANALYZE"
-        for table in ("eda_django_outboxevent", "eda_django_delivery"):
-            cursor.execute(f"{analyze} {table}")
-            if vendor == "mysql":
-                cursor.fetchall()
-
-
-def is_old_mariadb() -> bool:
-    """Whether the database has no type for UUIDs, so that Django stores them as 32 characters."""
-    return connection.vendor == "mysql" and not connection.features.has_native_uuid_field
+    bulk.settle()
 
 
 def plan_of(statement: Any) -> str:
