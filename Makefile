@@ -44,7 +44,7 @@ graphs: $(VENV)/.has-demo ## Measure again what the graphs of docs/explanation/p
 
 screenshots: $(VENV)/.has-test ## Take the pictures of the console in docs/images anew.
 	EDA_TEST_DATABASE=sqlite EDA_SCREENSHOTS=$(PICTURES) \
-		$(VENV)/bin/python -m pytest -q tests/browser/test_console.py -k every_page
+		$(VENV)/bin/python -m pytest -q tests/browser/test_looking.py -k desktop_and_phone
 	cp $(PICTURES)/console-overview-desktop-light.png docs/images/console-overview.png
 	cp $(PICTURES)/console-group-desktop-light.png docs/images/console-failures.png
 	cp $(PICTURES)/console-event-phone-dark.png docs/images/console-event-phone.png

@@ -1,4 +1,4 @@
-"""A demo of its own, and the Chromium of this machine to look at it."""
+"""One demo for all of these tests, and the Chromium of this machine to look at it."""
 
 import os
 import shutil
@@ -6,9 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.demo import DemoProcess, running_demo
+from tests.waiting import PATIENCE
+
+from .operators import Office, hire
+from .shop import start_afresh
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 ARGUMENTS = (
@@ -17,26 +21,63 @@ ARGUMENTS = (
     "--disable-quic",
     "--disable-background-networking",
 )
+FOLDER = Path(__file__).parent
 
 
-@pytest.fixture
-def demo(tmp_path: Path) -> Iterator[DemoProcess]:
-    with running_demo(tmp_path / "demo") as running:
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Bring these tests together, in their order: the demo runs from the first to the last."""
+    ours = [item for item in items if FOLDER in item.path.parents]
+    if ours:
+        place = items.index(ours[0])
+        others = [item for item in items[place:] if item not in ours]
+        items[place:] = [*ours, *others]
+
+
+@pytest.fixture(scope="package")
+def stand(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoProcess]:
+    """Run the demo, and hire its staff. What is in its outbox is anybody's: see `demo`."""
+    with running_demo(tmp_path_factory.mktemp("browser") / "demo") as running:
         running.address()
+        hire(running)
         yield running
 
 
 @pytest.fixture
+def demo(stand: DemoProcess) -> DemoProcess:
+    """Return the demo with an empty outbox."""
+    start_afresh(stand)
+    return stand
+
+
+# No longer than these tests: its event loop would have Django refuse the others their databases.
+@pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
     path = next(filter(None, map(shutil.which, NAMES)), None)
     if path is None:
         missing = "There is no Chromium on PATH (Debian: apt install chromium)."
         # Without one a developer can do everything else; CI leaves nothing out.
         pytest.fail(missing) if os.environ.get("CI") else pytest.skip(missing)
+    expect.set_options(timeout=PATIENCE * 1000)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=list(ARGUMENTS))
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="package")
+def badges() -> dict[str, list[object]]:
+    """Return the cookies of those who have logged in: once is enough for all tests."""
+    return {}
+
+
+@pytest.fixture
+def office(
+    chromium: Browser, stand: DemoProcess, screenshots: Path, badges: dict[str, list[object]]
+) -> Iterator[Office]:
+    """Return where operators sit down."""
+    with Office(chromium, stand.address(), screenshots, badges) as opened:
+        yield opened
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """The story that the whole architecture is for: stop a service, order, see it wait and finish."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -69,10 +70,10 @@ class Visitor:
 
 
 @pytest.fixture
-def visitor(demo: DemoProcess, chromium: Browser, screenshots: Path) -> Visitor:
-    expect.set_options(timeout=PATIENCE * 1000)
-    page = chromium.new_context(viewport={"width": 1200, "height": 900}).new_page()
-    return Visitor(page, demo.address(), screenshots)
+def visitor(demo: DemoProcess, chromium: Browser, screenshots: Path) -> Iterator[Visitor]:
+    context = chromium.new_context(viewport={"width": 1200, "height": 900})
+    yield Visitor(context.new_page(), demo.address(), screenshots)
+    context.close()
 
 
 def test_orders_are_confirmed_while_a_service_is_down_and_finish_when_it_is_back(

@@ -1,0 +1,145 @@
+"""An operator is woken: sees the failure, reads why, mends it, and everyone can read who did it."""
+
+import os
+import re
+import signal
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.demo import DemoProcess
+from tests.waiting import eventually
+
+from .operators import Office
+from .shop import ORDERS, SUBSCRIBER, count, fail_orders, gateway_of
+
+pytestmark = [pytest.mark.browser, pytest.mark.processes, pytest.mark.once]
+
+CHARGED = f"subscriber = '{SUBSCRIBER}' AND status = 'succeeded'"
+
+
+@pytest.fixture
+def failing(demo: DemoProcess) -> DemoProcess:
+    """A shop in which the payment gateway has failed often enough for dead letters."""
+    fail_orders(demo)
+    return demo
+
+
+def test_a_night_at_the_console(failing: DemoProcess, office: Office) -> None:
+    root = office.seat("root")
+    page = root.page
+
+    # What is wrong, in one sentence.
+    root.go("")
+    page.locator("#content-main").get_by_role("link", name="Overview").click()
+    health = page.locator(".eda-health")
+    expect(health).to_contain_text(f"{ORDERS} deliveries are dead")
+
+    # Why.
+    root.open_group()
+    expect(page.locator(".eda-trace")).to_contain_text("GatewayError: The payment gateway")
+    expect(page.locator(".eda-facts")).to_contain_text("gateway.py: charge")
+
+    # The cause is mended. One goes first, and succeeds.
+    gateway_of(failing).touch()
+    page.get_by_role("button", name=re.compile("^Retry one first")).click()
+    expect(page.locator(".messagelist")).to_contain_text("1 delivery is retried.")
+    eventually(lambda: count(failing, "status = 'dead'") == ORDERS - 1, "the canary")
+    eventually(lambda: count(failing, CHARGED) == 1, "its success", every=0.1)
+    page.reload()
+    expect(page.locator(".eda-lead")).to_contain_text("Succeeded")
+    root.shoot("delivery-succeeded")
+
+    # One was settled by telephone.
+    root.go(f"delivery/?status=dead&subscriber={SUBSCRIBER}")
+    page.locator("#result_list tbody th a, #result_list tbody td a").first.click()
+    root.press("Discard…")
+    root.inspect("confirm")
+    page.get_by_label("Reason (required)").fill("paid by telephone")
+    root.press("Yes: Discard")
+    expect(page.locator(".messagelist")).to_contain_text("1 delivery was discarded.")
+    page.get_by_role("link", name="History").click()
+    log = page.locator("#change-history")
+    expect(log).to_contain_text("Discarded: paid by telephone")
+    expect(log).to_contain_text("root")
+
+    # And the rest of the group.
+    root.open_group()
+    root.press("Retry: all…")
+    expect(page.locator("#content-main")).to_contain_text(f"{ORDERS - 2} dead")
+    page.get_by_label("Reason").fill("the gateway is back")
+    root.press("Yes: Retry")
+    expect(page.locator(".messagelist")).to_contain_text(f"{ORDERS - 2} deliveries are retried.")
+    eventually(lambda: count(failing, CHARGED) == ORDERS - 1, "the group", every=0.1)
+    assert root.complaints == []
+
+
+def test_the_overview_comes_to_know_by_itself(failing: DemoProcess, office: Office) -> None:
+    """And the operator keeps the place."""
+    root = office.seat("root")
+    page = root.page
+    page.clock.install()
+    root.go("overview/")
+    health = page.locator(".eda-health")
+    expect(health).to_contain_text(f"{ORDERS} deliveries are dead")
+    page.evaluate("scrollTo(0, 200)")
+    page.evaluate("window.sameDocument = true")
+    gateway_of(failing).touch()
+    colleague = office.seat("root")
+    colleague.open_group()
+    colleague.press("Retry: all…")
+    colleague.press("Yes: Retry")
+    eventually(lambda: count(failing, CHARGED) == ORDERS, "the group", every=0.1)
+
+    def is_well() -> bool:
+        page.clock.fast_forward("00:10")
+        return "Everything is well." in health.inner_text()
+
+    page.bring_to_front()
+    eventually(is_well, "a refresh", every=0.2)
+    assert page.evaluate("window.sameDocument") is True
+    assert page.evaluate("scrollY") == 200
+    root.shoot("overview-well")
+    assert root.complaints == []
+
+
+def test_a_bulk_operation_is_stopped(failing: DemoProcess, office: Office) -> None:
+    """While the relay does nothing, so that there is time for it."""
+    root = office.seat("root")
+    relay = failing.pid_of("manage.py relay")
+    assert relay is not None
+    os.kill(relay, signal.SIGSTOP)
+    try:
+        root.go("delivery/?status=dead")
+        root.page.locator("section.eda-all").get_by_role("button", name="Discard…").click()
+        root.page.get_by_label("Reason (required)").fill("obsolete")
+        root.press("Yes: Discard")
+        live = root.page.locator("#eda-live")
+        expect(live).to_contain_text("Running")
+        expect(live.get_by_role("progressbar")).to_have_attribute("value", "0")
+        root.press("Cancel")
+        expect(root.page.locator(".messagelist")).to_contain_text("What was done stays done.")
+        expect(live).to_contain_text("Cancelled")
+    finally:
+        os.kill(relay, signal.SIGCONT)
+    root.inspect("operation")
+    assert count(failing, "status = 'dead'") == ORDERS
+    assert root.complaints == []
+
+
+def test_it_works_without_javascript(failing: DemoProcess, office: Office) -> None:
+    operator = office.seat("root", scripts=False)
+    page = operator.page
+    gateway_of(failing).touch()
+    operator.go(f"delivery/?status=dead&subscriber={SUBSCRIBER}")
+    page.locator("section.eda-all").get_by_role("button", name="Retry…").click()
+    operator.press("Yes: Retry")
+    refresh = page.get_by_role("link", name="Refresh")
+
+    def is_done() -> bool:
+        if refresh.count():
+            refresh.click()
+        return "Done" in page.locator(".eda-facts").inner_text()
+
+    eventually(is_done, "the end of the operation", every=0.5)
+    expect(page.locator("#eda-live")).to_contain_text(f"{ORDERS} deliveries are retried.")
