@@ -95,10 +95,10 @@ def test_claims_and_looks_with_a_floor_read_nothing_below_it(relay: Relay) -> No
     happen(2)
     with Statements() as captured:
         assert relay.poll() == 0.0
-    looks = [sql for sql in captured.texts if "outboxevent" in sql.split("WHERE")[0]]
-    assert [sql for sql in captured.texts if sql.startswith("SELECT") and "lease" in sql] == []
-    assert any("id >= " in sql for sql in looks)
-    assert any('id" >= ' in sql or "id` >= " in sql for sql in captured.texts)
+    looks = [sql for sql in captured.texts if "MIN(due_at)" in sql]
+    claims = [sql for sql in captured.texts if sql.lstrip().startswith("SELECT e.id")]
+    assert [sql for sql in looks if "lease" in sql] == []
+    assert ["id >= " in sql for sql in looks + claims] == [True, True]
     assert not OutboxEvent.objects.fresh().exists()
 
 

@@ -22,6 +22,7 @@ KNOWN = {
     ("migrations/0002_autovacuum.py", "f'ALTER TABLE {table} {change}'"),
     # Constants of the file, one for each database.
     ("models/insertion.py", "sql"),
+    ("models/outbox.py", "sql"),
     ("models/steps.py", "sql"),
     ("models/search.py", "sql"),
     ("models/windows.py", "_FIRST_SINCE"),

@@ -33,6 +33,14 @@ def skip_locked(rows: QuerySet[Any]) -> QuerySet[Any]:
     return rows.select_for_update(skip_locked=features.has_select_for_update_skip_locked)
 
 
+def skip_locked_clause(using: str) -> str:
+    """Return how a statement that is written out ends to do what skip_locked() does."""
+    features = connections[using].features
+    if not features.has_select_for_update:
+        return ""
+    return " FOR UPDATE" + " SKIP LOCKED" * features.has_select_for_update_skip_locked
+
+
 @contextmanager
 def noticing_deadlocks(using: str) -> Iterator[None]:
     """Fail the transaction if the body swallows a deadlock.

@@ -17,10 +17,23 @@ from .clock import DatabaseNow, after
 from .delivery import Delivery
 from .indexes import HotIndex
 from .insertion import insert_events
-from .locking import skip_locked
+from .locking import skip_locked, skip_locked_clause
 from .status import FINISHED
 
 MAX_ERROR = 2_000
+
+# Raw, because Django's compiler took longer over it than the database, for every batch. Two of
+# them: "from 0 on" would have MariaDB take another index, and sort what it finds.
+_FRESH = """
+SELECT e.id, e.type, e.key FROM eda_django_outboxevent e
+ WHERE e.relayed_at IS NULL AND e.available_at IS NULL
+ ORDER BY e.id LIMIT %s
+"""
+_FRESH_FROM = """
+SELECT e.id, e.type, e.key FROM eda_django_outboxevent e
+ WHERE e.relayed_at IS NULL AND e.available_at IS NULL AND e.id >= %s
+ ORDER BY e.id LIMIT %s
+"""
 
 
 class FreshEvent(NamedTuple):
@@ -61,9 +74,10 @@ class OutboxQuerySet(models.QuerySet["OutboxEvent"]):
 
         Inside a transaction.
         """
-        fresh = self.fresh().filter(pk__gte=floor) if floor else self.fresh()
-        rows = skip_locked(fresh.values_list(*FreshEvent._fields))
-        return [FreshEvent(*row) for row in rows[:limit]]
+        sql = (_FRESH_FROM if floor else _FRESH) + skip_locked_clause(self.db)
+        with connections[self.db].cursor() as cursor:
+            cursor.execute(sql, [floor, limit] if floor else [limit])
+            return [FreshEvent._make(row) for row in cursor.fetchall()]
 
     def release_scheduled(self, limit: int) -> int:
         """Let up to `limit` events go whose time has come; inside a transaction."""
