@@ -6,13 +6,14 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, ViewportSize, expect
 
 from tests.demo import DemoProcess
 from tests.waiting import PATIENCE
 
 pytestmark = [pytest.mark.browser, pytest.mark.processes, pytest.mark.once]
 
+DESKTOP: ViewportSize = {"width": 1200, "height": 900}
 STEPS = ("placed", "reserved", "paid", "invoiced", "mailed")
 
 
@@ -71,7 +72,7 @@ class Visitor:
 
 @pytest.fixture
 def visitor(demo: DemoProcess, chromium: Browser, screenshots: Path) -> Iterator[Visitor]:
-    context = chromium.new_context(viewport={"width": 1200, "height": 900})
+    context = chromium.new_context(viewport=DESKTOP)
     yield Visitor(context.new_page(), demo.address(), screenshots)
     context.close()
 
@@ -88,6 +89,15 @@ def test_orders_are_confirmed_while_a_service_is_down_and_finish_when_it_is_back
         visitor.expect_step(name, "done")
     assert visitor.loads == loads
     visitor.shoot("order-finished")
+
+    # Once more, and nothing comes of it; on a phone that is to be seen, too.
+    visitor.page.get_by_role("button", name="Deliver these events again").click()
+    visitor.page.set_viewport_size({"width": 390, "height": 844})
+    started = visitor.page.locator("td.number")
+    expect(started).to_have_text(["1 ×"] * 9)
+    assert all(row.is_visible() for row in started.all())
+    visitor.shoot("copies-phone")
+    visitor.page.set_viewport_size(DESKTOP)
 
     visitor.go("services/")
     visitor.expect_service("payments", "up")
