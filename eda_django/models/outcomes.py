@@ -2,8 +2,6 @@
 
 from typing import Any
 
-from django.db.models import F
-
 from ..failures import Failure, storable
 from .clock import DatabaseNow, after
 from .status import Status
@@ -43,15 +41,6 @@ def pending(seconds: float) -> dict[str, Any]:
         "due_at": after(seconds),
         "lease_until": None,
         "token": None,
-    }
-
-
-def started(lease: float) -> dict[str, Any]:
-    return {
-        "status": Status.RUNNING,
-        "attempts": F("attempts") + 1,
-        "started_at": DatabaseNow(),
-        "lease_until": after(lease),
     }
 
 

@@ -1,4 +1,4 @@
-"""The two statements that every delivery costs, written out.
+"""The statements that start a chunk and that every delivery costs, written out.
 
 Raw, because Django's compiler took twice as long over them as the database, once for each delivery.
 """
@@ -9,6 +9,11 @@ from django.db import connections
 
 from .clock import AFTER_SQL, NOW_SQL
 
+_START = """
+UPDATE eda_django_delivery SET
+  status = 'running', attempts = attempts + 1, started_at = {now}, lease_until = {after}
+WHERE id = %s AND token = %s AND status = 'queued'
+"""
 _LOCK = """
 SELECT 1 FROM eda_django_delivery WHERE id = %s AND token = %s AND status = 'running'
 """
@@ -25,6 +30,10 @@ UPDATE eda_django_delivery{index} SET
 WHERE id IN (%s, %s) AND token = %s
   AND (id = %s AND status = 'running' OR id = %s AND status = 'queued')
 """
+_STARTS = {
+    vendor: _START.strip().format(now=now, after=AFTER_SQL[vendor])
+    for vendor, now in NOW_SQL.items()
+}
 _LOCKS = {
     vendor: _LOCK.strip() + ("" if vendor == "sqlite" else "\nFOR UPDATE") for vendor in NOW_SQL
 }
@@ -36,6 +45,15 @@ _SUCCEEDS = {
     )
     for vendor, now in NOW_SQL.items()
 }
+
+
+def start(using: str, pk: int, *, token: UUID, lease: float) -> bool:
+    """Count an attempt of a queued delivery and mark it as running; False if it isn't ours."""
+    connection = connections[using]
+    sql = _STARTS[connection.vendor]
+    with connection.cursor() as cursor:
+        cursor.execute(sql, [lease, pk, token.hex])
+        return bool(cursor.rowcount)
 
 
 def lock_running(using: str, pk: int, *, token: UUID) -> bool:

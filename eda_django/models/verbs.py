@@ -180,7 +180,7 @@ class DeliveryQuerySet(OperatorVerbs["Delivery"]):
 
     def start(self, pk: int, *, token: UUID, lease: float) -> bool:
         """Count an attempt and mark the delivery as running; False if it isn't ours any more."""
-        return bool(self.held(Status.QUEUED, token).filter(pk=pk).update(**outcomes.started(lease)))
+        return steps.start(self.db, pk, token=token, lease=lease)
 
     def lock_running(self, pk: int, *, token: UUID) -> bool:
         """Lock the row for as long as the transaction lasts; False if it isn't ours any more."""
