@@ -99,10 +99,9 @@ class ChunkRun:
         return self.clock() < self.ends_at
 
     def _startable(self, ids: Sequence[int]) -> list[Execution]:
-        rows = self.deliveries.held(Status.QUEUED, self.token).filter(pk__in=ids)
         found: list[Execution] = []
         unknown: list[Delivery] = []
-        for row in rows.select_related("event").order_by("event_id"):
+        for row in self.deliveries.startable(ids, token=self.token):
             if subscription := registry.get(row.subscriber):
                 timeout = subscription.timeout or self.timeout
                 found.append(Execution(row=row, subscription=subscription, timeout=timeout))

@@ -24,6 +24,8 @@ KNOWN = {
     ("models/insertion.py", "sql"),
     ("models/outbox.py", "sql"),
     ("models/steps.py", "sql"),
+    # The columns of the models, and as many placeholders as there are numbers.
+    ("models/reading.py", "sql"),
     ("models/search.py", "sql"),
     ("models/windows.py", "_FIRST_SINCE"),
     # A constant of the file, as often as there are numbers to look at.

@@ -9,7 +9,7 @@ from uuid import UUID
 from .. import chunks
 from ..chunks import Chunk
 from ..failures import storable
-from . import outcomes, steps
+from . import outcomes, reading, steps
 from .clock import DatabaseNow, after
 from .insertion import Part, Row, insert_queued
 from .locking import skip_locked
@@ -177,6 +177,10 @@ class DeliveryQuerySet(OperatorVerbs["Delivery"]):
         )
 
     # The consumer's verbs
+
+    def startable(self, ids: Sequence[int], *, token: UUID) -> list["Delivery"]:
+        """Return what of a chunk still waits under its claim, with the events, in their order."""
+        return reading.queued(self.model, self.db, ids, token=token)
 
     def start(self, pk: int, *, token: UUID, lease: float) -> bool:
         """Count an attempt and mark the delivery as running; False if it isn't ours any more."""

@@ -1,0 +1,65 @@
+"""How a chunk is read: as Django would read it, in one statement."""
+
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from eda_django.models import Delivery, OutboxEvent, Status
+from eda_django.models.clock import DatabaseNow
+from tests.delivery.claiming import queued
+from tests.relaying import Statements
+
+pytestmark = pytest.mark.django_db
+
+
+def values(row: Any) -> dict[str, tuple[type, Any]]:
+    """Return what a row holds, with the types: 1 is not True, and a text is no time."""
+    found = ((field.attname, getattr(row, field.attname)) for field in row._meta.concrete_fields)
+    return {name: (type(value), value) for name, value in found}
+
+
+def test_rows_are_what_django_makes_of_them() -> None:
+    token, ids = queued(2)
+    Delivery.objects.filter(pk=ids[0]).update(isolated=True, started_at=DatabaseNow(), key="größer")
+    OutboxEvent.objects.filter(pk=Delivery.objects.get(pk=ids[1]).event_id).update(
+        data={"a": [1, None, "ü"]}, headers={"b": "c"}, causation_id=uuid4(), idempotency_key="k"
+    )
+    read = Delivery.objects.startable(ids, token=token)
+    for row, expected in zip(read, Delivery.objects.order_by("pk"), strict=True):
+        assert values(row) == values(expected)
+        assert values(row.event) == values(expected.event)
+        assert (row, row.event) == (expected, expected.event)
+
+
+def test_they_come_in_the_order_of_their_events_and_with_one_statement() -> None:
+    token, ids = queued(3)
+    first, _, last = Delivery.objects.order_by("pk")
+    Delivery.objects.filter(pk=last.pk).update(event_id=first.event_id, subscriber="t.other")
+    Delivery.objects.filter(pk=first.pk).update(event_id=last.event_id)
+    with Statements() as captured:
+        read = Delivery.objects.startable(ids, token=token)
+        assert [row.event.pk for row in read] == [row.event_id for row in read]
+    assert [row.pk for row in read] == [last.pk, ids[1], first.pk]
+    assert len(captured.texts) == 1
+
+
+def test_they_can_be_saved() -> None:
+    token, ids = queued()
+    (row,) = Delivery.objects.startable(ids, token=token)
+    row.error_text = "by hand"
+    row.save()
+    row.event.error = "by hand"
+    row.event.save()
+    assert Delivery.objects.get().error_text == "by hand"
+    assert OutboxEvent.objects.get().error == "by hand"
+
+
+@pytest.mark.parametrize("change", [{"token": uuid4()}, {"status": Status.RUNNING}])
+def test_what_is_not_under_the_claim_or_not_in_the_chunk_is_left_out(
+    change: dict[str, Any],
+) -> None:
+    token, ids = queued(3)
+    Delivery.objects.filter(pk=ids[0]).update(**change)
+    assert [row.pk for row in Delivery.objects.startable(ids[:2], token=token)] == [ids[1]]
+    assert Delivery.objects.startable([], token=token) == []
