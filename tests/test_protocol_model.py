@@ -79,7 +79,7 @@ def assert_ends_well(found: Exploration) -> None:
 
 @pytest.mark.parametrize("world", WORLDS)
 def test_every_order_of_events_keeps_every_promise(world: str):
-    """G1 to G4, G7: crashes, a Redis that is emptied, frozen processes, jobs put back."""
+    """G1, G2, G3, G4 and G7: crashes, a Redis that is emptied, frozen processes, jobs put back."""
     found = explored(*WORLDS[world], *PROMISES)
     assert_ends_well(found)
     last = {row.status for n in at_rest(found) for row in found.states[n].deliveries}

@@ -9,13 +9,13 @@ import redis
 
 from eda_django.models import Attempt, Delivery, OutboxEvent, Status
 from eda_django.models.clock import after
+from tests.docs.pages import DOCS, rows, section
 from tests.faults import outcome
 from tests.faults.children import Child, Children
 from tests.faults.points import ALL, EVENTS, LOST, Point
 from tests.faults.relay_points import PRUNE, PUBLISHER, RELAY
 from tests.faults.worker_points import WORKER
 from tests.integration import ordering
-from tests.integration.processes import ROOT
 from tests.relaying import lapse_leases
 from tests.waiting import eventually
 
@@ -173,32 +173,34 @@ def test_worker_that_dies_loses_and_doubles_nothing(site: Site, point: Point) ->
     site.check_the_end()
 
 
-# What dies there is no process of ours, or does not die by a signal: the tests are beside these.
+# Who dies at the points, and the test that plants them.
+PLANTED = {
+    test_publisher_that_dies_before_its_commit_leaves_nothing: PUBLISHER[:1],
+    test_publisher_that_dies_before_it_rings_loses_nothing: PUBLISHER[1:],
+    test_relay_that_dies_loses_and_doubles_nothing: RELAY,
+    test_relay_that_dies_pruning_deletes_whole_events_or_none: PRUNE,
+    test_worker_that_dies_loses_and_doubles_nothing: WORKER,
+}
+# What dies there is no process of ours, or does not die by a signal: other tests show it.
 ELSEWHERE = {
-    ("Redis", "receiving a push and answering"): "test_push_that_fails_gives_everything_back",
-    ("Redis", "the push and the worker"): "test_flushall_with_queued_deliveries_loses_none",
-    (
-        "the connection between worker and database",
-        "the subscriber's start and `COMMIT`",
-    ): "test_connection_that_dies_under_a_subscriber_is_a_failed_attempt",
+    ("Redis", "receiving a push and answering"),
+    ("Redis", "the push and the worker"),
+    ("the connection between worker and database", "the subscriber's start and `COMMIT`"),
     (
         "nobody: an operator requeues an abandoned job in RQ while its worker lives",
         "any two of these",
-    ): "test_two_workers_with_the_same_job_share_it_without_a_double",
-    ("the database", "any two of these"): "test_relay_outlives_the_loss_of_its_database",
-    (
-        "an old worker, frozen and thawed",
-        "its lease lapsing and its waking up",
-    ): "test_worker_that_was_taken_for_dead_changes_nothing",
+    ),
+    ("the database", "any two of these"),
+    ("an old worker, frozen and thawed", "its lease lapsing and its waking up"),
 }
 
 
+@pytest.mark.once
 def test_every_row_of_the_page_has_its_kill_points() -> None:
-    text = (ROOT / "docs/explanation/guarantees.md").read_text()
-    table = text.split("## If X dies")[1].split("|---|---|---|\n")[1].split("\n\n")[0]
-    rows = [tuple(cell.strip() for cell in line.split("|")[1:3]) for line in table.splitlines()]
-    planted = {p.row for p in (*PUBLISHER, *RELAY, *WORKER, *PRUNE)}
-    assert len(set(rows)) == len(rows)
-    assert set(rows) == planted | set(ELSEWHERE)
-    tests = "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
-    assert [name for name in ELSEWHERE.values() if f"def {name}(" not in tests] == []
+    """And names the test that plants them. That other names are those of tests, docs/ checks."""
+    table = rows(section(DOCS / "explanation/guarantees.md", "If X dies between Y and Z, then …"))
+    on_page = {(who, when): shown for who, when, _, shown in table}
+    assert len(on_page) == len(table)
+    planted = {p.row: test.__name__ for test, points in PLANTED.items() for p in points}
+    assert set(on_page) == {*planted, *ELSEWHERE}
+    assert [row for row, test in planted.items() if f"::{test}`" not in on_page[row]] == []
