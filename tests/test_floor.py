@@ -95,7 +95,7 @@ def test_claims_and_looks_with_a_floor_read_nothing_below_it(relay: Relay) -> No
     happen(2)
     with Statements() as captured:
         assert relay.poll() == 0.0
-    looks = [sql for sql in captured.texts if "MIN(due_at)" in sql]
+    looks = [sql for sql in captured.texts if "ORDER BY due_at LIMIT 1" in sql]
     claims = [sql for sql in captured.texts if sql.lstrip().startswith("SELECT e.id")]
     assert [sql for sql in looks if "lease" in sql] == []
     assert ["id >= " in sql for sql in looks + claims] == [True, True]
