@@ -18,6 +18,7 @@ from ..models import Delivery
 from ..models.locking import writing
 from ..models.operation import Verb, act
 from .history import entry, log
+from .keyset import as_number
 
 PERMISSIONS: Mapping[str, str] = {
     Verb.RETRY: "retry_delivery",
@@ -57,7 +58,8 @@ class Wish:
         """Read one from a form. Raises PermissionDenied for what the user may not do."""
         verb = verb_of(request)
         if ids is None:
-            ids = [int(pk) for pk in request.POST.getlist("ids") if is_number(pk)][:MAX_CHOSEN]
+            numbers = map(as_number, request.POST.getlist("ids"))
+            ids = [pk for pk in numbers if pk is not None][:MAX_CHOSEN]
         return cls(
             verb=verb,
             ids=ids,
@@ -98,10 +100,6 @@ def back_of(request: HttpRequest) -> str:
     if url_has_allowed_host_and_scheme(back, allowed_hosts=None) and back.startswith("/"):
         return back
     return reverse("admin:eda_django_delivery_changelist")
-
-
-def is_number(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) <= 18
 
 
 def fulfil(console: Any, request: HttpRequest, wish: Wish) -> HttpResponse:

@@ -5,7 +5,6 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
-from django.contrib.admin.utils import unquote
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
@@ -19,15 +18,12 @@ from ..models.selection import Selection
 from ..models.windows import first_event_since
 from ..payloads import text_problem
 from .acting import PERMISSIONS, Wish, fulfil, verbs_for
+from .attempts import latest, shown
 from .bulk import begin
 from .display import badge, breakable, column, state_of
 from .filters import AGES, AgeFilter, QueueFilter, StatusFilter, SubscriberFilter
 from .keyset import KeysetAdmin, KeysetChangeList
 from .masking import as_json, without_secrets
-from .traces import shortened
-
-# Failed attempts on a page, the latest ones; each may bring a long traceback.
-MAX_ATTEMPTS = 50
 
 
 class DeliveryChangeList(KeysetChangeList):
@@ -165,15 +161,10 @@ class DeliveryAdmin(KeysetAdmin):
     def show_row(self, request: HttpRequest, row: Any) -> HttpResponse:
         event = row.event
         may_see_attempts = self.may(request, "view_attempt")
-        newest = Attempt.objects.filter(delivery=row).order_by("-pk") if may_see_attempts else ()
-        attempts = [
-            (
-                attempt,
-                without_secrets(attempt.error_text, event),
-                shortened(without_secrets(attempt.traceback, event)),
-            )
-            for attempt in newest[:MAX_ATTEMPTS]
-        ]
+        failed = (
+            Attempt.objects.filter(delivery=row) if may_see_attempts else Attempt.objects.none()
+        )
+        attempts, older = latest(failed)
         return self.show(
             request,
             "delivery.html",
@@ -183,18 +174,16 @@ class DeliveryAdmin(KeysetAdmin):
             original=row,
             state=badge(state_of(row)),
             error=without_secrets(row.error_text, event),
-            attempts=attempts,
+            attempts=[shown(attempt, event) for attempt in attempts],
+            older=older,
             may_see_attempts=may_see_attempts,
             may_see_event=self.may(request, "view_outboxevent"),
             payload=as_json(event.data),
             verbs=[verb for verb in verbs_for(request.user) if is_for(verb, row)],
         )
 
-    def get_object(self, request: HttpRequest, object_id: str, from_field: Any = None) -> Any:
-        pk = unquote(object_id)
-        if not (pk.isascii() and pk.isdigit() and len(pk) <= 18):
-            return None
-        return Delivery.objects.filter(pk=int(pk)).select_related("event").first()
+    def whole_rows(self) -> Any:
+        return Delivery.objects.select_related("event")
 
 
 def is_for(verb: Verb, delivery: Delivery) -> bool:

@@ -3,7 +3,6 @@
 from typing import Any
 
 from django.contrib import admin
-from django.contrib.admin.utils import unquote
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext_lazy
@@ -15,6 +14,7 @@ from ..models.progress import Progress, progress_of
 from ..models.search import events_found
 from ..payloads import text_problem
 from .acting import verbs_for
+from .attempts import latest, shown
 from .deliveries import is_for
 from .display import badge, breakable, column, state_of
 from .filters import EventStateFilter, PeriodFilter, SourceFilter, TypeFilter, lowest_of
@@ -22,11 +22,9 @@ from .keyset import KeysetAdmin, KeysetChangeList
 from .masking import as_json, without_secrets
 from .resending import COPY_OF, edit_view, resend_view
 from .timeline import timeline
-from .traces import shortened
 
+# On a page. Few events have as many; the list of deliveries has the rest.
 MAX_DELIVERIES = 200
-# Failed attempts on a page, the latest ones; each may bring a long traceback.
-MAX_ATTEMPTS = 50
 
 
 class EventChangeList(KeysetChangeList):
@@ -100,12 +98,12 @@ class EventAdmin(KeysetAdmin):
     def show_row(self, request: HttpRequest, row: Any) -> HttpResponse:
         sees_deliveries = self.may(request, "view_delivery")
         deliveries = list(row.deliveries.order_by("pk")[:MAX_DELIVERIES]) if sees_deliveries else []
-        attempts: list[Any] = []
-        if deliveries and self.may(request, "view_attempt"):
-            newest = Attempt.objects.filter(delivery__event=row).order_by("-pk")
-            attempts = list(newest[:MAX_ATTEMPTS])
+        failed = Attempt.objects.filter(delivery__event=row)
+        sees_attempts = sees_deliveries and self.may(request, "view_attempt")
+        attempts, older = latest(failed if sees_attempts else failed.none())
         family = family_of(row)
         progress = progress_of([event.pk for event in family.events], row._state.db)
+        own = progress.get(row.pk, Progress())
         for event in family.events:
             event.progress = progress.get(event.pk, Progress())
             event.badge = badge(event_state(event, event.progress))
@@ -118,11 +116,12 @@ class EventAdmin(KeysetAdmin):
             payload=as_json(row.data),
             sent_headers=as_json(row.headers),
             copy_of=row.headers.get(COPY_OF, "") if isinstance(row.headers, dict) else "",
-            state=badge(event_state(row, progress.get(row.pk, Progress()))),
-            timeline=timeline(row, deliveries, attempts),
+            state=badge(event_state(row, own)),
+            timeline=timeline(row, deliveries, attempts, total=own.total),
             deliveries=[self._with_attempts(request, d, row, attempts) for d in deliveries],
+            more_deliveries=own.total - len(deliveries),
             sees_deliveries=sees_deliveries,
-            is_cut=len(attempts) == MAX_ATTEMPTS,
+            older=older,
             family=family,
             may_resend=self.may(request, "resend_outboxevent") and row.relayed_at is not None,
             may_edit=conf.get("EDIT_AND_RESEND") and self.may(request, "edit_outboxevent"),
@@ -136,22 +135,11 @@ class EventAdmin(KeysetAdmin):
             "state": badge(state_of(delivery)),
             "error": without_secrets(delivery.error_text, event),
             "verbs": [verb for verb in verbs_for(request.user) if is_for(verb, delivery)],
-            "attempts": [
-                (
-                    a,
-                    without_secrets(a.error_text, event),
-                    shortened(without_secrets(a.traceback, event)),
-                )
-                for a in attempts
-                if a.delivery_id == delivery.pk
-            ],
+            "attempts": [shown(a, event) for a in attempts if a.delivery_id == delivery.pk],
         }
 
-    def get_object(self, request: HttpRequest, object_id: str, from_field: Any = None) -> Any:
-        pk = unquote(object_id)
-        if not (pk.isascii() and pk.isdigit() and len(pk) <= 18):
-            return None
-        return OutboxEvent.objects.filter(pk=int(pk)).first()
+    def whole_rows(self) -> Any:
+        return OutboxEvent.objects.all()
 
 
 def event_state(event: OutboxEvent, progress: Progress) -> str:

@@ -2,15 +2,22 @@
 
 from typing import Any
 
+from django.contrib.admin.utils import unquote
 from django.contrib.admin.views.main import ChangeList
 from django.core.paginator import Paginator
 from django.http import HttpRequest
 
+from ..models.selection import MAX_DIGITS
 from ..models.windows import page
 from .readonly import ReadOnlyAdmin
 
 BEFORE = "before"
-MAX_DIGITS = 18
+
+
+def as_number(text: str) -> int | None:
+    """Return the number that an address or a form names; None if it is none."""
+    is_number = text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS
+    return int(text) if is_number else None
 
 
 class KeysetChangeList(ChangeList):
@@ -25,10 +32,7 @@ class KeysetChangeList(ChangeList):
         return kept
 
     def get_results(self, request: HttpRequest) -> None:
-        text = request.GET.get(BEFORE, "")
-        before = (
-            int(text) if text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS else None
-        )
+        before = as_number(request.GET.get(BEFORE, ""))
         # Filters and searches begin at the newest again.
         for params in (self.params, self.filter_params):
             params.pop(BEFORE, None)
@@ -62,6 +66,14 @@ class KeysetAdmin(ReadOnlyAdmin):
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> Any:
         return KeysetChangeList
+
+    def whole_rows(self) -> Any:
+        """Return all rows, with all that a page of one of them shows."""
+        raise NotImplementedError
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: Any = None) -> Any:
+        number = as_number(unquote(object_id))
+        return None if number is None else self.whole_rows().filter(pk=number).first()
 
     def reach(self, changes: Any) -> tuple[bool, int]:
         """Return whether an index leads to what is listed, and a number that is below all of it."""

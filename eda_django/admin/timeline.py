@@ -22,12 +22,15 @@ class Entry:
 
 
 def timeline(
-    event: OutboxEvent, deliveries: Sequence[Delivery], attempts: Iterable[Any]
+    event: OutboxEvent, deliveries: Sequence[Delivery], attempts: Iterable[Any], *, total: int
 ) -> list[Entry]:
-    """Return every step that the tables tell of, from the publishing to the last delivery."""
+    """Return every step that the tables tell of, from the publishing to the last delivery.
+
+    `total` is how many deliveries there are, where not all are to be shown.
+    """
     entries = [Entry(at=event.time, text=_("Published by %(source)s") % {"source": event.source})]
     if event.relayed_at:
-        text = _("Fanned out to %(count)d subscriptions") % {"count": len(deliveries)}
+        text = _("Fanned out to %(count)d subscriptions") % {"count": total}
         entries.append(Entry(at=event.relayed_at, text=text))
     elif event.available_at:
         text = _("Set aside until then")

@@ -15,6 +15,7 @@ RETRYING = "retrying"
 IN_AN_INDEX = frozenset({Status.PENDING, Status.QUEUED, Status.RUNNING, Status.DEAD, RETRYING})
 # The most events of one key whose deliveries are looked for.
 SAME_KEY = 1_000
+# Of a number that every database's bigint can hold.
 MAX_DIGITS = 18
 
 
