@@ -49,8 +49,9 @@ def consume(
     """
     claim = checked(delivery_ids, token=token, using=using, timeout=timeout)
     for connection in connections.all(initialized_only=True):
-        # A worker may have slept for a day since they were last used.
-        revive(connection.alias)
+        # A worker may have slept for a day since they were last used. The one that is read from
+        # next tells by itself.
+        revive(connection.alias, is_asked=connection.alias != claim.using)
     run = ChunkRun(claim.token, using=claim.using, timeout=claim.timeout)
     try:
         return run.run(claim.ids)
@@ -101,7 +102,7 @@ class ChunkRun:
     def _startable(self, ids: Sequence[int]) -> list[Execution]:
         found: list[Execution] = []
         unknown: list[Delivery] = []
-        for row in self.deliveries.startable(ids, token=self.token):
+        for row in self._read(ids):
             if subscription := registry.get(row.subscriber):
                 timeout = subscription.timeout or self.timeout
                 found.append(Execution(row=row, subscription=subscription, timeout=timeout))
@@ -110,6 +111,14 @@ class ChunkRun:
         if unknown:
             self._put_aside(unknown)
         return found
+
+    def _read(self, ids: Sequence[int]) -> list[Delivery]:
+        try:
+            return self.deliveries.startable(ids, token=self.token)
+        except (DatabaseError, InterfaceError):
+            # It may have died since it was last used.
+            revive(self.using)
+            return self.deliveries.startable(ids, token=self.token)
 
     def _put_aside(self, rows: Sequence[Delivery]) -> None:
         """Leave deliveries to newer code; that burns no attempt."""

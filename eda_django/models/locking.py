@@ -113,15 +113,15 @@ def _is_left_open(connection: Any) -> bool:
         return True
 
 
-def revive(using: str) -> None:
+def revive(using: str, *, is_asked: bool = True) -> None:
     """Drop a connection that is dead or was left in a transaction, before anything depends on it.
 
     Not one that is only older than CONN_MAX_AGE, which is for requests: by default every chunk
-    would open a connection.
+    would open a connection. Whether it is dead, it is asked: a round trip.
     """
     connection = connections[using]
     if connection.in_atomic_block or connection.connection is None:
         return
     is_clean = connection.get_autocommit() == connection.settings_dict["AUTOCOMMIT"]
-    if not (is_clean and connection.is_usable()):
+    if not (is_clean and (not is_asked or connection.is_usable())):
         connection.close()

@@ -157,6 +157,23 @@ def test_worker_whose_connection_died_while_it_was_idle_runs_the_chunk() -> None
 
 
 @pytest.mark.django_db(transaction=True)
+def test_connection_that_the_chunk_is_read_from_is_not_asked_whether_it_lives(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A round trip, for which in quiet traffic each subscriber would wait."""
+    chunk = one_chunk(1)
+    asked: list[str] = []
+
+    def is_usable() -> bool:
+        asked.append(connection.alias)
+        return True
+
+    monkeypatch.setattr(connection, "is_usable", is_usable)
+    assert run(chunk) == 1
+    assert asked == []
+
+
+@pytest.mark.django_db(transaction=True)
 def test_connection_that_dies_under_a_subscriber_is_a_failed_attempt() -> None:
     def subscriber(seen: Event[Any]) -> None:
         if seen.attempt == 1 and seen.data["number"] == 0:
