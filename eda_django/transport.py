@@ -21,4 +21,7 @@ class Transport(Protocol):
         """Return which claims (token: queue) are still on their way to a worker."""
 
     def wait(self, seconds: float, *, using: str, wake: threading.Event) -> bool:
-        """Sleep until the doorbell rings, `wake` is set, or the time is over; True if it rang."""
+        """Sleep until the doorbell rings, `wake` is set, or the time is over; True if it rang.
+
+        With 0 seconds the caller is about to look at everything, whatever has rung so far.
+        """

@@ -4,7 +4,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from uuid import UUID
 
 import django_rq
@@ -36,6 +36,7 @@ class RqTransport:
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._queues: dict[str, Queue] = {}
         self._bell: Redis | None = None
+        self._has_rung = False
         self._clock = clock
         self._resting: dict[str, float] = {}
 
@@ -91,17 +92,29 @@ class RqTransport:
     def wait(self, seconds: float, *, using: str, wake: threading.Event) -> bool:
         deadline = time.monotonic() + seconds
         key = bell_key(using)
+        if seconds <= 0:
+            self._forget_rings(key)
         while not wake.is_set() and (left := deadline - time.monotonic()) > 0:
             try:
                 # Not long, because a signal does not interrupt the client's read; and not 0,
                 # not even rounded, because that means for ever.
                 if self._bell_connection().blpop([key], timeout=min(max(left, 0.01), 1.0)):
-                    self._bell_connection().delete(key)
+                    self._has_rung = True
                     return True
             except RedisError:
                 self._bell = None
                 wake.wait(min(left, 1.0))
         return False
+
+    def _forget_rings(self, key: str) -> None:
+        """Have rings that came with the one that was heard wake nobody: a look comes next.
+
+        Not when it is heard, because a subscriber waits for what it rang for.
+        """
+        if self._has_rung:
+            self._has_rung = False
+            with suppress(RedisError):
+                self._bell_connection().delete(key)
 
     def _bell_connection(self) -> Redis:
         if self._bell is None:
