@@ -7,6 +7,7 @@ import pytest
 import redis
 from django.conf import settings
 from django.core.management.commands import flush
+from django.db import connections
 from hypothesis import Phase
 from hypothesis import settings as hypothesis_settings
 
@@ -69,6 +70,24 @@ def redis_client(redis_server: RedisServer) -> Iterator[redis.Redis]:
         dispatch.doorbell.flush(1.0)
         client.flushall()
         yield client
+
+
+@pytest.fixture
+def no_default_database(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[None]:
+    """Refuse whoever uses the default database in any way, be it to begin a transaction."""
+    request.getfixturevalue("_django_db_helper")
+    connection = connections["default"]
+    if not connection.in_atomic_block:
+        connection.close()
+
+    def refuse() -> None:
+        raise RuntimeError("Only the second database may be used here.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(connection, "ensure_connection", refuse)
+        yield
 
 
 @pytest.fixture(autouse=True)

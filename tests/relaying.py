@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from django.db import DEFAULT_DB_ALIAS, OperationalError, connection, connections, transaction
+from django.db import DEFAULT_DB_ALIAS, OperationalError, connections, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
@@ -152,8 +152,9 @@ def in_threads(*functions: Callable[[], Any]) -> list[Any]:
         return list(pool.map(run, functions, timeout=60))
 
 
-def cut_connection() -> None:
+def cut_connection(*, using: str = DEFAULT_DB_ALIAS) -> None:
     """End the connection on the server's side, so that the client does not know."""
+    connection = connections[using]
     if connection.vendor == "sqlite":
         connection.close()
         return
@@ -164,7 +165,7 @@ def cut_connection() -> None:
     kill = "SELECT pg_terminate_backend({})" if connection.vendor == "postgresql" else "KILL {}"
 
     def end() -> None:
-        with connections["default"].cursor() as cursor:
+        with connections[using].cursor() as cursor:
             cursor.execute(kill.format(number))
 
     in_threads(end)

@@ -6,7 +6,7 @@ from eda_django import floor
 from eda_django.floor import CHEAP, DEAR, SHARE, SLACK, SWEEP, Floor
 from eda_django.models import OutboxEvent, look
 from eda_django.relay import Relay
-from tests.relaying import Recorder, Statements, happen, make_due, on_happened
+from tests.relaying import Recorder, Statements, happen, lapse_leases, make_due, on_happened
 
 
 class Clock:
@@ -131,3 +131,28 @@ def test_draining_ends_with_a_sweep(relay: Relay) -> None:
     relay.deliveries.all().delete()
     OutboxEvent.objects.update(relayed_at=None)
     assert relay.drain() == 3
+
+
+@pytest.mark.django_db(transaction=True)
+def test_draining_from_a_floor_ends_with_a_look_at_leases_and_operations_too(relay: Relay) -> None:
+    """They are asked for in sweeps only: a look from the first id on is none."""
+    transport = relay.transport
+    assert isinstance(transport, Recorder)
+    lapse_leases()
+    transport.lost = {chunk.token for chunk in transport.chunks}
+    transport.chunks.clear()
+    # Three were asked about, and are pushed again.
+    assert relay.drain() == 6
+    assert len(transport.ids) == 3
+    assert relay.floor.begin() > 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_turn_that_found_nothing_from_its_floor_on_looks_at_leases_before_it_sleeps(
+    relay: Relay,
+) -> None:
+    lapse_leases()
+    assert relay.poll() == 0.0
+    transport = relay.transport
+    assert isinstance(transport, Recorder)
+    assert len(transport.asked) == 1
