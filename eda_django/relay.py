@@ -12,7 +12,7 @@ from uuid import uuid4
 
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, InterfaceError, OperationalError, connections
 
-from . import conf
+from . import conf, signals
 from .consumer import UNKNOWN_SUBSCRIBER
 from .dispatch import RqTransport
 from .exceptions import TransportUnavailable, first_line
@@ -194,6 +194,7 @@ class Relay:
             operation = self.operations.step(self.batch_size)
         if operation and operation.is_done:
             logger.info("bulk operation is done id=%s database=%s", operation.pk, self.using)
+            signals.operation_ended.send_robust(sender=type(operation), operation=operation)
         return int(operation is not None)
 
     def show_life(self) -> None:

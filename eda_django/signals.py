@@ -30,6 +30,9 @@ delivery_discarded = Signal()
 # `reason`: why it waits without having burned an attempt.
 delivery_deferred = Signal()
 
+# `operation`: a BulkOperation that has come to its end.
+operation_ended = Signal()
+
 
 def log_success(*, delivery: Any, **_: Any) -> None:
     logger.debug(

@@ -117,6 +117,8 @@ EDA_DJANGO = {
     "LEASE": 10.0,
     "POLL_INTERVAL": 1.0,
     "REDACT": ["card", "card_token"],
+    # For the demo, to show it; who may publish by hand can do anything that an event can.
+    "EDIT_AND_RESEND": True,
 }
 
 LOGGING = {

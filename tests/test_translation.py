@@ -125,7 +125,15 @@ HISTORY = [
     ("Discarded: obsolete (*)", "Verworfen: obsolete (*)"),
     ("Resent to a.b, c.d: lost", "Erneut gesendet an a.b, c.d: lost"),
     ("Noted: ask Ada", "Notiert: ask Ada"),
-    ("Cancelled.", "Abgebrochen."),
+    (
+        "Cancelled: done to 2, passed over 1, left 30.",
+        "Abgebrochen: getan mit 2, übergangen 1, übrig 30.",
+    ),
+    (
+        "Ended: done to 2, passed over 1, left 30.",
+        "Beendet: getan mit 2, übergangen 1, übrig 30.",
+    ),
+    ("Ended: by Ada", "Ended: by Ada"),
     ("Notedly", "Notedly"),
     ("[{", "[{"),
     ("", ""),

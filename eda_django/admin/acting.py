@@ -1,5 +1,6 @@
 """Doing to deliveries what an operator asked for: checked, asked again, logged, told exactly."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,7 @@ from .. import signals
 from ..models import Delivery
 from ..models.locking import writing
 from ..models.operation import Verb, act
+from .display import counted, state_of
 from .history import entry, log
 from .keyset import as_number
 
@@ -37,8 +39,10 @@ EXPLANATIONS = {
         "is passed over."
     ),
 }
-# Deliveries that are acted on in one request; more go through a bulk operation.
+# Deliveries that one request acts on at most. The lists send fewer.
 MAX_CHOSEN = 1_000
+# Of a group that has more, the rest would be waited for without a word of how far it is.
+MAX_AT_ONCE = 100
 SHOWN = 50
 MAX_REASON = 1_000
 
@@ -120,11 +124,13 @@ def fulfil(console: Any, request: HttpRequest, wish: Wish) -> HttpResponse:
 def _ask(console: Any, request: HttpRequest, wish: Wish, *, complain: bool) -> HttpResponse:
     rows = Delivery.objects.filter(pk__in=wish.ids).order_by("-pk")
     count = len(set(wish.ids))
+    states = Counter(map(state_of, rows.only("status", "attempts")))
     context = {
         "wish": wish,
         "explanation": EXPLANATIONS[wish.verb],
         "deliveries": rows.select_related("event").defer("event__data", "event__headers")[:SHOWN],
         "count": count,
+        "states": counted(states),
         "more": max(count - SHOWN, 0),
         "needs_reason": wish.verb == Verb.DISCARD,
         "complaint": _("Say why: it goes into the log.") if complain else "",

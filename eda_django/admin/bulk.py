@@ -8,11 +8,12 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from .. import signals
-from ..models import BulkOperation
+from ..models import BulkOperation, Delivery
 from ..models.locking import writing
-from ..models.operation import Verb
+from ..models.operation import COUNTED, Verb, within_reach
 from ..models.selection import Selection
 from .acting import EXPLANATIONS, back_of, reason_of, verb_of
+from .display import counted
 from .history import entry, log
 
 
@@ -38,6 +39,7 @@ def begin(console: Any, request: HttpRequest) -> HttpResponse:
             verb=verb,
             query=query.urlencode(),
             selected=described(selection),
+            reach=counted(within_reach(selection.among(Delivery.objects.all()), verb), COUNTED),
             needs_reason=needs_reason,
             complaint=complaint if "confirmed" in request.POST else "",
         )

@@ -31,6 +31,8 @@ class Entry:
     count: int
     last_seen: datetime | None
     aside: int
+    # How those came that no function under @publishes has published.
+    call: str = "publish()"
 
     @property
     def is_known(self) -> bool:

@@ -66,9 +66,9 @@ class DeliveryAdmin(KeysetAdmin):
         "name",
         "state",
         column("subscriber", gettext_lazy("subscriber"), breakable),
-        column("attempts", gettext_lazy("attempts")),
-        column("error_class", gettext_lazy("error"), breakable),
         "when",
+        column("error_class", gettext_lazy("error"), breakable),
+        column("attempts", gettext_lazy("attempts")),
         column("queue", gettext_lazy("queue")),
     )
     list_filter = (StatusFilter, SubscriberFilter, QueueFilter, AgeFilter)

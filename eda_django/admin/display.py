@@ -1,7 +1,7 @@
 """Small things that many pages show: a state as a badge, a time span in words."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -53,6 +53,18 @@ def badge(state: str) -> SafeString:
         TONES.get(state, "quiet"),
         LABELS.get(state, state),
     )
+
+
+def counted(states: Mapping[str, int], most: int = 0) -> str:
+    """Return how many are in which state, in words; `most` makes a number a lower bound."""
+    return ", ".join(
+        f"{LABELS.get(state, state)}: {at_least(count, most)}" for state, count in states.items()
+    )
+
+
+def at_least(count: int, most: int = 0) -> str:
+    """Return a number that was counted no further than `most`."""
+    return _("%(count)d or more") % {"count": most} if most and count >= most else str(count)
 
 
 def since(moment: datetime | None) -> str:

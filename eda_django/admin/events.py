@@ -45,8 +45,8 @@ class EventAdmin(KeysetAdmin):
         "worst",
         "done",
         column("type", gettext_lazy("type"), breakable),
-        column("key", gettext_lazy("key")),
         column("time", gettext_lazy("time")),
+        column("key", gettext_lazy("key")),
         column("error", gettext_lazy("error")),
     )
     list_filter = (EventStateFilter, PeriodFilter, SourceFilter, TypeFilter)

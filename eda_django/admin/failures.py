@@ -18,7 +18,7 @@ from ..models.selection import Selection
 from ..payloads import text_problem
 from .acting import (
     EXPLANATIONS,
-    MAX_CHOSEN,
+    MAX_AT_ONCE,
     MAX_REASON,
     Wish,
     fulfil,
@@ -113,12 +113,12 @@ class FailureAdmin(PageAdmin):
                 complaint=_("Say why: it goes into the log.") if is_confirmed else "",
             )
         selection = Selection(subscriber=group.subscriber, fingerprint=group.fingerprint)
-        if group.count > MAX_CHOSEN:
+        if group.count > MAX_AT_ONCE:
             operation = start(request, verb, selection, reason)
             page = reverse("admin:eda_django_bulkoperation_change", args=[operation.pk])
             return HttpResponseRedirect(page)
         rows = selection.among(Delivery.objects.all()).order_by("pk")
-        ids = list(rows.values_list("pk", flat=True)[:MAX_CHOSEN])
+        ids = list(rows.values_list("pk", flat=True)[:MAX_AT_ONCE])
         back = reverse("admin:eda_django_failure_changelist")
         wish = Wish(verb=verb, ids=ids, reason=reason, back=back, is_confirmed=True)
         return fulfil(self, request, wish)

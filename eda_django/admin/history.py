@@ -1,13 +1,18 @@
 """What the admin's log says: stored in English for everyone, and read in the reader's language."""
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.auth import get_user_model
 from django.contrib.contenttypes.models import ContentType
+from django.dispatch import receiver
 from django.http import HttpRequest
 from django.utils.translation import gettext, gettext_noop, override
 
+from .. import signals
+from ..models import BulkOperation
 from ..models.operation import Verb
 
 DONE = {
@@ -19,17 +24,27 @@ RESENT = gettext_noop("Resent to")
 COPIED = gettext_noop("Published by hand as an edited copy of")
 EDITED = gettext_noop("Edited and resent as")
 NOTED = gettext_noop("Noted")
-CANCELLED = gettext_noop("Cancelled")
+# What a bulk operation came to.
+CANCELLED = gettext_noop(
+    "Cancelled: done to %(changed)d, passed over %(passed_over)d, left %(left)d."
+)
+ENDED = gettext_noop("Ended: done to %(changed)d, passed over %(passed_over)d, left %(left)d.")
+_FIGURE = re.compile(r"%\\\((\w+)\\\)d")
+_FIGURES = {
+    text: re.compile(_FIGURE.sub(r"(?P<\1>\\d+)", re.escape(text))) for text in (CANCELLED, ENDED)
+}
 # The longer first: one begins as another does.
-_HEADS = sorted((*DONE.values(), RESENT, COPIED, EDITED, NOTED, CANCELLED), key=len, reverse=True)
+_HEADS = sorted((*DONE.values(), RESENT, COPIED, EDITED, NOTED), key=len, reverse=True)
 
 
 def log(request: HttpRequest, rows: Iterable[Any], text: str) -> None:
     """Write an entry for each row into the admin's log; `text` begins with words from above."""
-    found = list(rows)
-    if not found:
-        return
-    user: Any = request.user
+    if found := list(rows):
+        write(request.user, found, text)
+
+
+def write(user: Any, found: Sequence[Any], text: str) -> None:
+    """Write the entries of a user."""
     kind = ContentType.objects.get_for_model(found[0], for_concrete_model=False)
     # The names of rows, too, are not those of the language of whoever acted.
     with override(None):
@@ -51,8 +66,26 @@ def entry(verb: Verb, reason: str) -> str:
     return f"{DONE[verb]}: {reason}" if reason else f"{DONE[verb]}."
 
 
+def told(text: str, operation: BulkOperation) -> str:
+    """Return what the log says of a bulk operation that goes no further: `text`, with figures."""
+    about = {"changed": operation.changed, "passed_over": operation.passed_over}
+    return text % {**about, "left": sum(operation.left().values())}
+
+
+@receiver(signals.operation_ended, dispatch_uid="eda_django.admin")
+def log_the_end(*, operation: BulkOperation, **_: Any) -> None:
+    """Write what came of a bulk operation into the admin's log, as whoever began it."""
+    users: Any = get_user_model()._default_manager
+    user = users.filter(**{users.model.USERNAME_FIELD: operation.operator}).first()
+    if user:
+        write(user, [operation], told(ENDED, operation))
+
+
 def translated(text: str) -> str:
     """Return an entry's text with its first words translated; the rest is names, and a reason."""
+    for head, pattern in _FIGURES.items():
+        if found := pattern.fullmatch(text):
+            return gettext(head) % {name: int(figure) for name, figure in found.groupdict().items()}
     for head in _HEADS:
         rest = text.removeprefix(head)
         if rest != text and not rest[:1].isalnum():

@@ -11,15 +11,14 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from ..models import BulkOperation, RelayHeartbeat
-from ..models.operation import OperationStatus
+from ..models.heartbeat import GONE
+from ..models.operation import COUNTED, OperationStatus
 from ..models.selection import Selection
 from .acting import PERMISSIONS, outcome
 from .bulk import described
-from .history import CANCELLED, log
+from .display import counted
+from .history import CANCELLED, log, told
 from .readonly import ReadOnlyAdmin
-
-# Seconds after which a relay that says nothing counts as gone.
-RELAY_GONE = 30.0
 
 
 @admin.register(BulkOperation)
@@ -61,9 +60,10 @@ class OperationAdmin(ReadOnlyAdmin):
             original=row,
             selected=described(Selection.of(row.selection)),
             outcome=outcome(row.verb, row.changed, row.passed_over),
+            left=counted(row.left(), COUNTED),
             is_running=is_running,
             may_cancel=is_running and self.may(request, PERMISSIONS[row.verb]),
-            lacks_relay=is_running and not RelayHeartbeat.objects.alive(RELAY_GONE).exists(),
+            lacks_relay=is_running and not RelayHeartbeat.objects.alive(GONE).exists(),
         )
 
     def cancel_view(self, request: HttpRequest, pk: int) -> HttpResponse:
@@ -75,7 +75,8 @@ class OperationAdmin(ReadOnlyAdmin):
         self.require(request, PERMISSIONS[operation.verb])
         using = router.db_for_write(BulkOperation)
         if BulkOperation.objects.using(using).cancel(pk):
-            log(request, [operation], f"{CANCELLED}.")
+            operation.refresh_from_db(using=using)
+            log(request, [operation], told(CANCELLED, operation))
             messages.success(request, _("Cancelled. What was done stays done."))
         else:
             messages.warning(request, _("It had ended already."))

@@ -18,10 +18,10 @@ from ..models.statistics import DAY, MOST, Backlog, Done
 from ..models.windows import first_event_since
 from ..registry import registry
 from .charts import Chart, chart
-from .display import since, span
+from .display import at_least, since, span
 from .health import LATE, Signs, judge
-from .operations import RELAY_GONE
 from .readonly import PageAdmin
+from .relays import heartbeat
 
 HOUR = 60
 # Minutes that one point of the day's chart stands for.
@@ -52,10 +52,14 @@ class Row:
     @property
     def cells(self) -> list[tuple[str, str]]:
         """The counts, by state, in the table's order; past MOST they are a lower bound."""
-        return [(state, _bounded(self.counts.get(state, 0))) for state in STATES]
+        return [
+            (state, at_least(self.counts[state], MOST) if self.counts.get(state) else "")
+            for state in STATES
+        ]
 
 
-STATES = ("waiting", "queued", "running", "retrying", "dead")
+# What is wrong first: a phone shows no more than two of them at once.
+STATES = ("dead", "retrying", "waiting", "queued", "running")
 
 
 @admin.register(Overview)
@@ -76,8 +80,7 @@ def overview() -> dict[str, Any]:
     names = statistics.subscribers_with_history(using)
     waiting = statistics.backlog(using)
     queues = queue_states()
-    relays = list(RelayHeartbeat.objects.using(using).order_by("-beat_at"))
-    gone = timezone.now() - timedelta(seconds=RELAY_GONE)
+    relays = list(RelayHeartbeat.objects.using(using).with_now().order_by("-beat_at"))
     oldest = _oldest(using, waiting)
     fresh = OutboxEvent.objects.using(using).fresh().order_by("id").values_list("time", flat=True)
     first_fresh = fresh.first()
@@ -85,7 +88,7 @@ def overview() -> dict[str, Any]:
         oldest = first_fresh
     aside = sum(statistics.set_aside_by_type(using).values())
     signs = Signs(
-        relays=sum(relay.beat_at > gone for relay in relays),
+        relays=sum(relay.is_alive for relay in relays),
         dead=_sum(waiting, Status.DEAD),
         retrying=sum(part.count for part in waiting if part.is_retry),
         aside=aside,
@@ -99,10 +102,8 @@ def overview() -> dict[str, Any]:
         "oldest_since": since(oldest),
         "rows": _rows(using, names, waiting),
         "charts": _charts(using, names),
-        "relays": [
-            (relay, since(relay.beat_at), relay.beat_at > gone, since(first_fresh))
-            for relay in relays
-        ],
+        "relays": [(relay, heartbeat(relay)) for relay in relays],
+        "lag": since(first_fresh),
         "queues": queues,
         "now": timezone.now(),
         "most": MOST,
@@ -189,9 +190,3 @@ def _chart(
     cut = any(sum(by.values()) >= MOST for by in series)
     text = _("The latest %(count)d only.") % {"count": MOST} if cut else ""
     return chart(title, first_values, second_values, begins=text)
-
-
-def _bounded(count: int) -> str:
-    if count >= MOST:
-        return _("%(count)d or more") % {"count": MOST}
-    return str(count) if count else ""

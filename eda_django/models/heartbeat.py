@@ -1,5 +1,6 @@
 """Which relays are alive."""
 
+from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 from django.db import models
@@ -7,6 +8,9 @@ from django.utils.translation import gettext_lazy as _
 
 from ..conf import MAX_NAME
 from .clock import DatabaseNow, after
+
+# Seconds after which a relay that says nothing counts as gone.
+GONE = 30.0
 
 
 class HeartbeatQuerySet(models.QuerySet["RelayHeartbeat"]):
@@ -20,6 +24,10 @@ class HeartbeatQuerySet(models.QuerySet["RelayHeartbeat"]):
     def alive(self, seconds: float) -> "HeartbeatQuerySet":
         """Relays that were heard of in the last so many seconds."""
         return self.filter(beat_at__gt=after(-seconds))
+
+    def with_now(self) -> Any:
+        """Bring the database's time along, which beats are told by; a web server's may be off."""
+        return self.annotate(now=DatabaseNow())
 
     def forget(self, *, older_than: float) -> None:
         self.filter(beat_at__lt=after(-older_than)).delete()
@@ -44,3 +52,13 @@ class RelayHeartbeat(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def silence(self) -> timedelta:
+        """How long it has said nothing; of rows of with_now()."""
+        now: datetime = self.now  # type: ignore[attr-defined]
+        return now - self.beat_at
+
+    @property
+    def is_alive(self) -> bool:
+        return self.silence < timedelta(seconds=GONE)

@@ -10,8 +10,12 @@ from .clock import DatabaseNow
 from .delivery import Delivery
 from .indexes import HotIndex
 from .locking import skip_locked
+from .operating import DISCARDABLE
 from .selection import Selection
+from .status import CLAIMED, Status
 
+# The most deliveries that are counted; past it a number is a lower bound.
+COUNTED = 10_000
 # Numbers of deliveries that one step walks past, whether they match or not.
 STRIDE = 20_000
 
@@ -20,6 +24,14 @@ class Verb(models.TextChoices):
     RETRY = "retry", _("Retry")
     RETRY_NOW = "retry_now", _("Retry now")
     DISCARD = "discard", _("Discard")
+
+
+# In which states a verb does something to a delivery.
+STATES = {
+    Verb.RETRY: (Status.DEAD,),
+    Verb.RETRY_NOW: (Status.PENDING,),
+    Verb.DISCARD: DISCARDABLE,
+}
 
 
 class OperationStatus(models.TextChoices):
@@ -122,6 +134,17 @@ class BulkOperation(models.Model):
         whole = self.last_id - self.first_id + 1
         return min(99, 100 * (self.next_id - self.first_id) // whole) if whole > 0 else 0
 
+    def left(self) -> dict[str, int]:
+        """Return how many it could still be done to, by state; of what was there at its beginning.
+
+        Of one that is done, these are what it has passed over, and what has come into such a state
+        since.
+        """
+        rows = Delivery.objects.using(self._state.db).filter(pk__lte=self.last_id)
+        if not self.is_done:
+            rows = rows.filter(pk__gte=self.next_id)
+        return within_reach(Selection.of(self.selection).among(rows), self.verb)
+
     def advance(self, limit: int) -> None:
         """Do one batch, and record how far that went."""
         rows = Delivery.objects.using(self._state.db)
@@ -137,6 +160,23 @@ class BulkOperation(models.Model):
         if self.next_id > self.last_id:
             self.status, self.finished_at = OperationStatus.DONE, DatabaseNow()
         self.save()
+
+
+def within_reach(deliveries: Any, verb: str) -> dict[str, int]:
+    """Return how many deliveries a verb would be done to now, by state; no state past COUNTED.
+
+    State by state, because each has an index over few rows, however many others there are.
+    """
+    if verb == Verb.RETRY_NOW:
+        deliveries = deliveries.filter(due_at__gt=DatabaseNow())
+    found = {}
+    for status in STATES[Verb(verb)]:
+        rows = deliveries.filter(status=status)
+        if status in CLAIMED:
+            rows = rows.filter(lease_until__isnull=False)
+        if count := rows.order_by().values("pk")[:COUNTED].count():
+            found[status.value] = count
+    return found
 
 
 def act(deliveries: Any, verb: str, reason: str) -> list[int]:

@@ -60,7 +60,7 @@ def test_the_console_asks_before_it_acts_on_more_than_one() -> None:
     rows = [dead(), dead()]
     client = operator(*VIEW, "retry_delivery")
     asked = post(client, "retry", *rows)
-    assert b"This is about 2 deliveries." in asked.content
+    assert b"This is about 2 deliveries. Dead: 2." in asked.content
     assert [status(row) for row in rows] == ["dead", "dead"]
     answer = post(client, "retry", *rows, confirmed="yes", reason="mended")
     assert said(answer) == ["2 deliveries are retried."]

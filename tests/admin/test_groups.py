@@ -58,7 +58,7 @@ def test_a_whole_group_is_discarded_with_a_reason_only() -> None:
 
 
 def test_a_large_group_goes_in_the_background(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("eda_django.admin.failures.MAX_CHOSEN", 2)
+    monkeypatch.setattr("eda_django.admin.failures.MAX_AT_ONCE", 2)
     rows = [dead() for _ in range(3)]
     client = operator(*VIEW, "retry_delivery")
     data = {"verb": "retry", "confirmed": "yes", **group_of(rows[0])}

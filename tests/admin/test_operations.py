@@ -1,12 +1,14 @@
 """What operators do to everything that a filter matches."""
 
 import pytest
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import User
 
 from eda_django.models import BulkOperation, Delivery
 from eda_django.models.selection import Selection
 from eda_django.relay import Relay
 from tests.admin.acting import log, status
-from tests.console import VIEW, dead, event_row, operator, retrying, said, url
+from tests.console import ACTIONS, VIEW, dead, event_row, operator, retrying, said, text, url
 from tests.relaying import Recorder
 
 pytestmark = pytest.mark.django_db
@@ -32,7 +34,65 @@ def test_everything_that_the_filter_matches_is_done_by_a_relay_and_shown() -> No
     assert status(other) == "dead"
     assert [status(row) for row in rows] == ["discarded"] * 3
     expected = "Discarded: obsolete (status=dead, subscriber=testapp.behave)"
-    assert log() == [(str(operation.pk), expected)]
+    ended = "Ended: done to 3, passed over 0, left 0."
+    assert log() == [(str(operation.pk), expected), (str(operation.pk), ended)]
+    assert {entry.user.username for entry in LogEntry.objects.all()} == {operation.operator}
+
+
+def test_the_question_says_to_how_many_it_would_be_done() -> None:
+    """Those in a state for the verb, and not all that the filter matches."""
+    for _ in range(3):
+        dead()
+    retrying()
+    dead(status="succeeded")
+    everything = operator(*VIEW, *ACTIONS)
+
+    def asked(verb: str, query: str = "") -> str:
+        data = {"verb": verb, "query": query}
+        return everything.post(url("delivery_act_on_all"), data).content.decode()
+
+    assert "it would be done to: Dead: 3." in asked("retry")
+    assert "it would be done to: Pending: 1." in asked("retry_now")
+    assert "it would be done to: Pending: 1, Dead: 3." in asked("discard")
+    assert "none of them is in a state for it" in asked("retry", "status=succeeded")
+
+
+def test_many_are_counted_no_further_than_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("eda_django.models.operation", "eda_django.admin.bulk"):
+        monkeypatch.setattr(f"{module}.COUNTED", 2)
+    for _ in range(3):
+        dead()
+    data = {"verb": "retry", "query": ""}
+    asked = operator(*VIEW, *ACTIONS).post(url("delivery_act_on_all"), data)
+    assert b"it would be done to: Dead: 2 or more." in asked.content
+
+
+def test_what_is_left_is_shown_and_logged_when_it_is_cancelled() -> None:
+    rows = [dead() for _ in range(3)]
+    client = operator(*VIEW, "retry_delivery")
+    data = {"verb": "retry", "query": "status=dead", "confirmed": 1}
+    client.post(url("delivery_act_on_all"), data)
+    operation = BulkOperation.objects.get()
+    Relay(transport=Recorder(), batch_size=1).operate()
+    page = text(client, url("bulkoperation_change", operation.pk))
+    assert "1 delivery is retried." in page
+    assert "<dt>Left to do</dt><dd>Dead: 2</dd>" in page
+    # What came later is not among it.
+    dead()
+    client.post(url("bulkoperation_cancel", operation.pk))
+    assert log()[-1] == (str(operation.pk), "Cancelled: done to 1, passed over 0, left 2.")
+    assert [status(row) for row in rows] == ["pending", "dead", "dead"]
+
+
+def test_an_end_is_no_error_where_the_operator_has_left() -> None:
+    dead()
+    client = operator(*VIEW, "retry_delivery")
+    data = {"verb": "retry", "query": "status=dead", "confirmed": 1}
+    client.post(url("delivery_act_on_all"), data)
+    User.objects.all().delete()
+    Relay(transport=Recorder()).operate()
+    assert BulkOperation.objects.get().status == "done"
+    assert log() == []
 
 
 def test_the_list_and_the_operation_mean_the_same() -> None:

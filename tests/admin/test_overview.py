@@ -1,5 +1,6 @@
 """The overview: how things stand, in sentences, figures and charts."""
 
+import re
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -48,6 +49,27 @@ def test_no_relay_is_bad(age: int | None) -> None:
         "bad",
         "No relay runs: nothing new is delivered, and nothing is retried.",
     )
+
+
+@pytest.mark.usefixtures("quiet")
+def test_a_relay_that_is_silent_is_called_so_in_words_too() -> None:
+    beat(3_001)
+    beat(5)
+    client = operator(*VIEW)
+    for page in ("overview_changelist", "relayheartbeat_changelist"):
+        badges = re.findall(
+            r'eda-badge eda-(good|bad)">(\d+ s ago|silent [^<]+)<', text(client, url(page))
+        )
+        assert badges == [("good", "5 s ago"), ("bad", "silent for 50 min")], page
+
+
+@pytest.mark.usefixtures("quiet")
+def test_heartbeats_are_told_by_the_clock_that_wrote_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """G11. The web server's may be minutes off, and a relay that lives would be called silent."""
+    beat()
+    off = timezone.now() + timedelta(minutes=10)
+    monkeypatch.setattr("eda_django.admin.overview.timezone.now", lambda: off)
+    assert sentence()[:2] == ("good", "Everything is well.")
 
 
 @pytest.mark.usefixtures("quiet")

@@ -19,6 +19,7 @@ PAGES = {
     "events": "outboxevent/",
     "event": "outboxevent/{event}/change/",
     "resend": "outboxevent/{event}/resend/",
+    "edit": "outboxevent/{event}/edit/",
     "deliveries": "delivery/",
     "delivery": "delivery/{delivery}/change/",
     "delivery-history": "delivery/{delivery}/history/",

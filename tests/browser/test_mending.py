@@ -11,7 +11,7 @@ from tests.demo import DemoProcess
 from tests.waiting import eventually
 
 from .operators import Office
-from .shop import ORDERS, SUBSCRIBER, count, fail_orders, gateway_of
+from .shop import ORDERS, SUBSCRIBER, count, fail_orders, gateway_of, one_dead
 
 pytestmark = [pytest.mark.browser, pytest.mark.processes, pytest.mark.once]
 
@@ -100,6 +100,59 @@ def test_the_overview_comes_to_know_by_itself(failing: DemoProcess, office: Offi
     assert page.evaluate("window.sameDocument") is True
     assert page.evaluate("scrollY") == 200
     root.shoot("overview-well")
+    assert root.complaints == []
+
+
+def test_figures_that_could_not_be_refreshed_are_called_old(
+    demo: DemoProcess, office: Office
+) -> None:
+    page = office.seat("viewer").page
+    page.clock.install()
+    page.goto(f"{demo.address()}admin/eda_django/overview/")
+    note = page.locator(".eda-stale")
+    expect(note).to_be_hidden()
+    page.route("**/overview/", lambda route: route.abort())
+    page.clock.fast_forward("00:10")
+    expect(note).to_be_visible()
+    page.unroute("**/overview/")
+    page.clock.fast_forward("00:10")
+    expect(note).to_be_hidden()
+    # Who reads a line is not disturbed, and is told when that has lasted.
+    page.locator("#eda-live a").first.focus()
+    page.clock.run_for("00:15")
+    expect(note).to_be_hidden()
+    page.clock.run_for("00:25")
+    expect(note).to_be_visible()
+
+
+def test_an_event_is_edited_and_published_again(failing: DemoProcess, office: Office) -> None:
+    """The customer has given another card, by telephone."""
+    root = office.seat("root")
+    page = root.page
+    original, delivery = one_dead(failing)
+    root.go(f"outboxevent/{original}/change/")
+    name = page.locator(".eda-lead code").inner_text()
+    page.get_by_role("link", name="Edit and resend…").click()
+    payload = page.get_by_label("Payload")
+    masked = payload.input_value()
+    assert '"card_token": "***"' in masked
+    payload.fill("{")
+    page.get_by_label("Reason").fill("another card")
+    root.press("Edit and resend")
+    expect(page.locator(".errorlist")).to_contain_text("This is not JSON")
+    payload.fill(masked.replace('"***"', '"tok_works"'))
+    root.press("Edit and resend")
+
+    # A new event, which names the old one, and is paid.
+    expect(page.locator(".messagelist")).to_contain_text("Published as a new event")
+    expect(page.locator('dt:text-is("Edited copy of") + dd')).to_have_text(name)
+    expect(page.locator(".eda-json").first).to_contain_text('"card_token": "***"')
+    paid = f"{CHARGED} AND event_id > {original}"
+    eventually(lambda: count(failing, paid) == 1, "the payment", every=0.1)
+    assert count(failing, f"id = {delivery} AND status = 'dead'") == 1
+    root.go(f"outboxevent/{original}/history/")
+    expect(page.locator("#change-history")).to_contain_text("Edited and resent as")
+    expect(page.locator("#change-history")).to_contain_text("another card")
     assert root.complaints == []
 
 
