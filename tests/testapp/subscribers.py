@@ -5,7 +5,7 @@ import signal
 import time
 from typing import Any
 
-from eda_django import Discard, Event, Retry, RetryLater, event, subscribes
+from eda_django import Discard, Event, Retry, RetryLater, event, publish, subscribes
 from eda_django.events import types
 from eda_django.registry import registry
 
@@ -77,6 +77,10 @@ def _sleep(argument: str, event: Event[Noted]) -> None:
         time.sleep(float(seconds))
 
 
+def _publish(argument: str, event: Event[Noted]) -> None:
+    publish(Noted(event.data.text, argument))
+
+
 BEHAVIOURS = {
     "": lambda argument, event: None,
     "fail": _fail,
@@ -84,6 +88,7 @@ BEHAVIOURS = {
     "discard": _discard,
     "later": _later,
     "sleep": _sleep,
+    "publish": _publish,
 }
 
 
