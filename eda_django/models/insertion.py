@@ -1,11 +1,12 @@
 """Inserting events, and the deliveries of a batch, with one statement each.
 
 Raw, because Django's compiler takes longer over a row than the database does: nine tenths of a
-batch of 500. The rows travel as one JSON text, so that the statement is the same for any number.
+batch of 500. Many rows travel as one JSON text, because a driver takes long over parameters. Of a
+few, in quiet traffic, the database is sooner through with VALUES.
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -76,7 +77,18 @@ _INSERT = {
     vendor: sql.strip().format(after=AFTER_SQL[vendor])
     for vendor, sql in (("postgresql", _POSTGRESQL), ("mysql", _MYSQL), ("sqlite", _SQLITE))
 }
+_INSERT_FEW = """INSERT INTO eda_django_delivery
+  (event_id, subscriber, queue, {key}, status, attempts, token, lease_until, isolated,
+   error_class, error_text, fingerprint)
+VALUES {rows}"""
+_DELIVERIES = {
+    vendor: f"(%s, %s, %s, %s, 'queued', 0, %s, {after}, FALSE, '', '', '')"
+    for vendor, after in AFTER_SQL.items()
+}
 _RETURNING = "\nRETURNING id, token"
+# Rows up to which VALUES is quicker: measured on PostgreSQL, by a quarter with one, by nothing
+# with more than these.
+FEW = 5
 
 Part = tuple[UUID, Sequence[Row]]
 
@@ -91,10 +103,24 @@ def insert_queued(
     """
     connection = connections[using]
     returns = connection.features.can_return_rows_from_bulk_insert
-    sql = _INSERT[connection.vendor] + (_RETURNING if returns else "")
+    few = [(token, row) for token, rows in parts for row in rows[: FEW + 1]]
+    params: list[Any]
+    if len(few) <= FEW:
+        rows = ", ".join([_DELIVERIES[connection.vendor]] * len(few))
+        sql = _INSERT_FEW.format(key=connection.ops.quote_name("key"), rows=rows)
+        params = [value for token, row in few for value in _values(token, row, lease)]
+    else:
+        sql = _INSERT[connection.vendor]
+        params = [lease, json.dumps([_plain(*part) for part in parts])]
+    if returns:
+        sql += _RETURNING
     with connection.cursor() as cursor:
-        cursor.execute(sql, [lease, json.dumps([_plain(*part) for part in parts])])
+        cursor.execute(sql, params)
         return list(cursor.fetchall()) if returns else None
+
+
+def _values(token: UUID, row: Row, lease: float) -> tuple[int | float | str, ...]:
+    return row.event_id, row.subscriber, row.queue, row.key, token.hex, lease
 
 
 def _plain(token: UUID, rows: Sequence[Row]) -> dict[str, Any]:
@@ -121,24 +147,49 @@ class EventRow(Protocol):
     time: datetime
 
 
-def insert_events(using: str, rows: Iterable[EventRow]) -> None:
+_INSERT_EVENTS = """INSERT INTO eda_django_outboxevent
+  (event_id, type, version, source, key, data, headers, correlation_id, causation_id, time, error)
+"""
+_VALUES = "(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, '')"
+# Not jsonb, which holds no more than 256 MiB at once.
+_RECORDS = """
+SELECT e.event_id, e.type, e.version, e.source, e.key, e.data, e.headers,
+       e.correlation_id, e.causation_id, e.time, ''
+FROM json_to_recordset(%s::json) AS e(
+       event_id uuid, type text, version smallint, source text, key text, data jsonb,
+       headers jsonb, correlation_id text, causation_id uuid, time timestamptz)
+"""
+
+
+def insert_events(using: str, rows: Sequence[EventRow]) -> None:
     """Insert events; on PostgreSQL only."""
+    if 0 < len(rows) <= FEW:
+        sql = f"{_INSERT_EVENTS}VALUES {', '.join([_VALUES] * len(rows))}"
+        params = [value for row in rows for value in _parameters(row)]
+    else:
+        sql = _INSERT_EVENTS + _RECORDS
+        params = [dumps([_record(row) for row in rows])]
     with connections[using].cursor() as cursor:
-        # Not jsonb, which holds no more than 256 MiB at once.
-        cursor.execute(
-            """INSERT INTO eda_django_outboxevent
-              (event_id, type, version, source, key, data, headers, correlation_id, causation_id,
-               time, error)
-            SELECT e.event_id, e.type, e.version, e.source, e.key, e.data, e.headers,
-                   e.correlation_id, e.causation_id, e.time, ''
-            FROM json_to_recordset(%s::json) AS e(
-                   event_id uuid, type text, version smallint, source text, key text, data jsonb,
-                   headers jsonb, correlation_id text, causation_id uuid, time timestamptz)""",
-            [dumps([_event(row) for row in rows])],
-        )
+        cursor.execute(sql, params)
 
 
-def _event(row: EventRow) -> dict[str, Any]:
+def _parameters(row: EventRow) -> tuple[Any, ...]:
+    return (
+        row.event_id.hex,
+        row.type,
+        row.version,
+        row.source,
+        row.key,
+        dumps(row.data),
+        dumps(row.headers),
+        row.correlation_id,
+        row.causation_id.hex if row.causation_id else None,
+        # A text is sooner written than a time.
+        row.time.isoformat(),
+    )
+
+
+def _record(row: EventRow) -> dict[str, Any]:
     return {
         "event_id": row.event_id.hex,
         "type": row.type,

@@ -6,8 +6,9 @@ import pytest
 from django.db import connection, transaction
 
 from eda_django.chunks import Chunk
-from eda_django.models import Delivery, OutboxEvent, Status, outcomes
+from eda_django.models import Delivery, NewDelivery, OutboxEvent, Status, outcomes
 from eda_django.models.clock import after
+from eda_django.models.insertion import FEW
 from tests.delivery.claiming import LEASE, get, queued, settle
 from tests.relaying import (
     happen,
@@ -34,6 +35,28 @@ def test_new_deliveries_are_claimed_as_they_are_made() -> None:
         for row in Delivery.objects.filter(pk__in=chunk.delivery_ids):
             assert (row.status, row.token, row.attempts) == ("queued", chunk.token, 0)
             assert 20 < seconds_until(row.lease_until) <= LEASE
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("count", [1, FEW, FEW + 1])
+def test_few_and_many_are_written_in_the_same_way(count: int) -> None:
+    """The statements differ."""
+    happen(count)
+    events = list(OutboxEvent.objects.order_by("pk"))
+    rows = [
+        NewDelivery(event_id=event.pk, subscriber="it's %s 🎁", queue='"q\\', key=f"k%{event.pk}")
+        for event in events
+    ]
+    chunks = Delivery.objects.create_queued(rows, size=25, lease=LEASE)
+    found = list(Delivery.objects.order_by("event_id"))
+    for new, row in zip(rows, found, strict=True):
+        about = (row.event_id, row.subscriber, row.queue, row.key)
+        assert about == (new.event_id, new.subscriber, new.queue, new.key)
+        assert (row.status, row.attempts, row.isolated) == ("queued", 0, False)
+        assert (row.error_class, row.error_text, row.fingerprint) == ("", "", "")
+        assert 20 < seconds_until(row.lease_until) <= LEASE
+    carried = {pk: chunk.token for chunk in chunks for pk in chunk.delivery_ids}
+    assert carried == {row.pk: row.token for row in found}
 
 
 @pytest.mark.django_db

@@ -13,6 +13,7 @@ from django.utils import timezone
 from eda_django import Event, event, publish, publish_many
 from eda_django.events import types
 from eda_django.models import OutboxEvent
+from eda_django.models.insertion import FEW
 from tests.outbox.publishing import placed, statements, texts
 from tests.testapp.events import Noted
 from tests.testapp.models import Order
@@ -146,12 +147,28 @@ def test_publish_is_one_insert_and_nothing_else(using: str):
 
 
 @pytest.mark.django_db
-def test_publish_many_is_one_insert_for_all():
+@pytest.mark.parametrize("count", [1, FEW, FEW + 1, 50])
+def test_publish_many_is_one_insert_for_all(count: int):
     """G1"""
     with transaction.atomic(), statements() as captured:
-        sent = publish_many([Noted(str(n)) for n in range(50)])
+        sent = publish_many([Noted(str(n)) for n in range(count)])
     assert [q["sql"].split()[0] for q in captured if "SAVEPOINT" not in q["sql"]] == ["INSERT"]
-    assert texts() == [e.data.text for e in sent] == [str(n) for n in range(50)]
+    assert texts() == [e.data.text for e in sent] == [str(n) for n in range(count)]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("count", [1, FEW + 1])
+def test_few_and_many_are_written_in_the_same_way(count: int):
+    """On PostgreSQL the statements differ."""
+    awkward: dict[str, Any] = {
+        "quote ' \" $ %s": ["naïve 🎁\\", None, {}, 0.1],
+        "": {"%(a)s": True},
+    }
+    pairs = [("test.dict", {**awkward, "number": n}) for n in range(count)]
+    sent = publish_many(pairs, key=lambda p: f"%s'{p['number']}", headers={"it's": ["%"]})
+    found = [row.envelope(row.data) for row in OutboxEvent.objects.order_by("pk")]
+    assert found == sent
+    assert [event.data for event in found] == [payload for _, payload in pairs]
 
 
 @pytest.mark.django_db(transaction=True)
