@@ -5,6 +5,7 @@ import threading
 import pytest
 
 from eda_django.relay import FIRST_PAUSE, LONGEST_PAUSE, Relay
+from tests.relay.standing_in import Clock
 from tests.relaying import Recorder, Statements, happen, on_happened, write
 
 
@@ -91,7 +92,8 @@ def test_a_relay_that_is_rung_for_claims_without_a_look_and_looks_after_it() -> 
     """The look would tell what the ring has told. Retries and leases wait for one turn at most."""
     on_happened(write)
     transport = Ringing()
-    relay = transport.relay = Relay(transport=transport, poll_interval=3.0)
+    # A clock that stands still: to a slow machine looks would be dear, and take two statements.
+    relay = transport.relay = Relay(transport=transport, poll_interval=3.0, clock=Clock())
     relay.run()
     assert transport.slept == [3.0, 0.0, 3.0]
     assert len(transport.ids) == 1
