@@ -9,7 +9,7 @@ from django.db import transaction
 
 from benchmarks import filling, limit, timing
 from benchmarks.business.sales import as_dict
-from benchmarks.measure import Bar, Measure, Size
+from benchmarks.measure import Bar, Measure, Size, variant
 from benchmarks.processes import running, worker
 from benchmarks.shop import jobs
 from benchmarks.shop.sales import sale_made
@@ -53,7 +53,9 @@ P6 = Measure(
         "library": lambda size: consumed(_publish_all, size.chunks, kind=SIMPLE),
         "django-rq": lambda size: consumed(_enqueue_all, size.jobs, kind=SIMPLE),
         "library, forking": lambda size: consumed(_publish_all, size.chunks, kind=FORKING),
-        "django-rq, forking": lambda size: consumed(_enqueue_all, size.forked_jobs, kind=FORKING),
+        "django-rq, forking": variant(
+            lambda size: consumed(_enqueue_all, size.forked_jobs, kind=FORKING)
+        ),
         "limit": bare,
     },
     bars=[
@@ -130,12 +132,12 @@ P7 = Measure(
         "library p99": _simple.p99,
         "django-rq p50": _simple_plain.p50,
         "django-rq p99": _simple_plain.p99,
-        "library, forking p50": _forking.p50,
-        "library, forking p99": _forking.p99,
-        "django-rq, forking p50": _forking_plain.p50,
-        "django-rq, forking p99": _forking_plain.p99,
-        "library, forking at 20/s p50": _busy.p50,
-        "django-rq, forking at 20/s p50": _busy_plain.p50,
+        "library, forking p50": variant(_forking.p50),
+        "library, forking p99": variant(_forking.p99),
+        "django-rq, forking p50": variant(_forking_plain.p50),
+        "django-rq, forking p99": variant(_forking_plain.p99),
+        "library, forking at 20/s p50": variant(_busy.p50),
+        "django-rq, forking at 20/s p50": variant(_busy_plain.p50),
     },
     bars=[
         Bar(name="SimpleWorker p50", of="library p50", over="django-rq p50", at_most=2.0),

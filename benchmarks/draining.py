@@ -41,7 +41,7 @@ def drained(count: int, *, subscribers: int = 1) -> float:
 def prepared(count: int) -> None:
     filling.empty()
     filling.fill_outbox(count, base=2_000_000)
-    filling.settle()
+    filling.settle(count)
 
 
 def library(size: Size) -> float:
@@ -65,7 +65,7 @@ def by_hand_bare(size: Size) -> float:
     """Claim and mark by hand, in a table with one index."""
     filling.empty()
     filling.fill_limit_outbox(size.events)
-    filling.settle()
+    filling.settle(size.events)
     return _timed(lambda: limit.drain(limit.BARE))
 
 
@@ -128,7 +128,7 @@ def beside(fill: Callable[[Size], None]) -> Callable[[Size], float]:
         filling.empty()
         fill(size)
         filling.fill_outbox(size.few, base=2_000_000)
-        filling.settle()
+        filling.settle(size.few)
         return drained(size.few)
 
     return run

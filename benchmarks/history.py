@@ -37,7 +37,7 @@ def write(count: int) -> None:
     _deliveries(count)
     _attempts()
     _relays()
-    filling.settle()
+    filling.settle(count)
 
 
 def subscriptions() -> dict[str, list[int]]:

@@ -27,6 +27,8 @@ class Size:
     idle_seconds: float = 20.0
     sustained_seconds: float = 600.0
     console_events: int = 1_000_000
+    # 1 to try the way only: no more rounds than asked for, no variant() of a contestant.
+    trial: int = 0
 
 
 # So small that only the way through is tried; the figures mean nothing.
@@ -44,13 +46,25 @@ QUICK = Size(
     held=60,
     traffic_seconds=0.5,
     idle_seconds=1.0,
-    sustained_seconds=2.0,
+    sustained_seconds=1.0,
     console_events=2_000,
+    trial=1,
 )
 
 
 class Absent(Exception):
     """A contestant has no part in a measure; the message says why."""
+
+
+def variant(run: Run) -> Run:
+    """Return the run for a contestant that differs from another in nothing but circumstances."""
+
+    def run_if_asked(size: Size) -> float:
+        if size.trial:
+            raise Absent("not part of a trial")
+        return run(size)
+
+    return run_if_asked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +121,9 @@ class Measure:
     prepare: Callable[["Size"], None] | None = None
     # Contestants that have no part in it, and why.
     absent: Mapping[str, str] = field(default_factory=dict)
+
+    def rounds(self, asked: int, size: Size) -> int:
+        return asked if size.trial else asked * self.times
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

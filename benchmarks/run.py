@@ -57,9 +57,10 @@ def measured(
 ) -> list[Result]:
     """Run every measure; one that fails says why, and the others go on."""
     results = [Result(measure=measure, database=database) for measure in measures]
+    steps = [len(r.measure.contestants) * r.measure.rounds(rounds, size) for r in results]
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True)) as progress:
-        bar = progress.add_task(database, total=sum(_steps(r.measure, rounds) for r in results))
+        bar = progress.add_task(database, total=sum(steps))
 
         def step(what: str) -> None:
             progress.update(bar, advance=1, description=f"{database} {what}")
@@ -73,10 +74,6 @@ def measured(
     return results
 
 
-def _steps(measure: Measure, rounds: int) -> int:
-    return rounds * measure.times * len(measure.contestants)
-
-
 def _measure(result: Result, size: Size, *, rounds: int, step: Any) -> None:
     measure = result.measure
     if measure.databases and result.database not in measure.databases:
@@ -85,7 +82,7 @@ def _measure(result: Result, size: Size, *, rounds: int, step: Any) -> None:
         return
     if measure.prepare:
         measure.prepare(size)
-    for _ in range(rounds * measure.times):
+    for _ in range(measure.rounds(rounds, size)):
         figures = {}
         # In turn, so that whatever else the machine does befalls all of them.
         for name, run in measure.contestants.items():

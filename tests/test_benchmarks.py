@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from benchmarks.__main__ import NUMBERS
-from benchmarks.measure import Bar, Measure, Result, Spread
+from benchmarks.measure import QUICK, Absent, Bar, Measure, Result, Size, Spread, variant
 from benchmarks.report import markdown
 from tests.databases import URLS, vendor
 from tests.offspring import descendants
@@ -48,7 +48,11 @@ def bench(*words: str, folder: Path) -> "subprocess.CompletedProcess[str]":
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """Run every measure once; return what was printed and what was written."""
+    """Run every measure once; return what was printed and what was written.
+
+    What differs from another contestant in circumstances alone is left out, as of --quick: most of
+    the time goes into starting workers.
+    """
     folder = tmp_path_factory.mktemp("bench")
     answer = bench("--quick", "--rounds=1", *MEASURED, folder=folder)
     assert answer.returncode == 0, answer.stdout + answer.stderr
@@ -70,6 +74,7 @@ def test_measure_has_a_figure_for_each_contestant_and_bar(number: str, run: dict
         assert result["trouble"] == "only measured on postgresql"
         return
     assert result["trouble"] == ""
+    assert set(result["absent"].values()) <= {"not part of a trial"}
     assert result["contestants"]
     assert result["bars"]
     for figures in [*result["contestants"], *result["bars"]]:
@@ -146,6 +151,15 @@ def test_a_ratio_is_taken_within_each_round() -> None:
 )
 def test_a_bar_judges(bar: Bar, value: float, verdict: str) -> None:
     assert bar.verdict(value) == verdict
+
+
+@pytest.mark.once
+def test_a_trial_has_no_more_rounds_than_asked_for_and_no_variants() -> None:
+    measure = Measure(number="P0", title="t", unit="u", contestants={}, bars=[], times=4)
+    assert (measure.rounds(2, Size()), measure.rounds(2, QUICK)) == (8, 2)
+    assert variant(lambda size: 7.0)(Size()) == 7.0
+    with pytest.raises(Absent, match="not part of a trial"):
+        variant(lambda size: 7.0)(QUICK)
 
 
 @pytest.mark.once
