@@ -20,7 +20,7 @@ from ..payloads import text_problem
 from .acting import PERMISSIONS, Wish, fulfil, verbs_for
 from .attempts import latest, shown
 from .bulk import begin
-from .display import badge, breakable, column, state_of
+from .display import badge, breakable, column, last_part, state_of
 from .filters import AGES, AgeFilter, QueueFilter, StatusFilter, SubscriberFilter
 from .keyset import KeysetAdmin, KeysetChangeList
 from .masking import as_json, without_secrets
@@ -67,7 +67,7 @@ class DeliveryAdmin(KeysetAdmin):
         "state",
         column("subscriber", gettext_lazy("subscriber"), breakable),
         "when",
-        column("error_class", gettext_lazy("error"), breakable),
+        column("error_class", gettext_lazy("error"), last_part),
         column("attempts", gettext_lazy("attempts")),
         column("queue", gettext_lazy("queue")),
     )

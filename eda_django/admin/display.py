@@ -91,6 +91,11 @@ def breakable(name: object) -> SafeString:
     return mark_safe(_BREAK.sub(r"\1<wbr>", escape(str(name))))  # noqa: S308
 
 
+def last_part(name: object) -> SafeString:
+    """Return a dotted name without its modules, which it shows when it is pointed at."""
+    return format_html('<span title="{}">{}</span>', name, str(name).rpartition(".")[2])
+
+
 def column(
     name: str, description: Any, shown: Callable[[Any], Any] | None = None
 ) -> Callable[[Any], Any]:

@@ -43,6 +43,12 @@ def test_names_break_after_dots_and_underscores_and_hide_nothing() -> None:
     assert breakable("<b>.") == "&lt;b&gt;."
 
 
+def test_a_list_shows_the_class_of_an_error_and_keeps_its_module_at_hand() -> None:
+    dead(error_class="shop.gateway.<b>.Gone")
+    page = text(operator(*VIEW), url("delivery_changelist"))
+    assert '<span title="shop.gateway.&lt;b&gt;.Gone">Gone</span>' in page
+
+
 def test_a_group_offers_what_can_be_done_to_it() -> None:
     """Nothing waits among dead ones, and nothing is dead among those that wait."""
     client = operator(*VIEW, *ACTIONS)
