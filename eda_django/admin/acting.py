@@ -16,8 +16,8 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from .. import signals
 from ..models import Delivery
+from ..models.bulk_operation import Verb, act
 from ..models.locking import writing
-from ..models.operation import Verb, act
 from .display import counted, state_of
 from .history import entry, log
 from .keyset import as_number

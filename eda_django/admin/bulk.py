@@ -9,8 +9,8 @@ from django.utils.translation import gettext as _
 
 from .. import signals
 from ..models import BulkOperation, Delivery
+from ..models.bulk_operation import COUNTED, Verb, within_reach
 from ..models.locking import writing
-from ..models.operation import COUNTED, Verb, within_reach
 from ..models.selection import Selection
 from .acting import EXPLANATIONS, back_of, reason_of, verb_of
 from .display import counted

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from ..models import Attempt, Delivery, Status
-from ..models.operation import Verb
+from ..models.bulk_operation import Verb
 from ..models.selection import Selection
 from ..models.windows import first_event_since
 from ..payloads import text_problem

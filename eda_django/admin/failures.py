@@ -12,8 +12,8 @@ from django.utils.translation import gettext_lazy
 
 from ..failures import site_frame_in
 from ..models import Delivery, Failure, FailureNote, Status
+from ..models.bulk_operation import Verb
 from ..models.groups import Group, groups
-from ..models.operation import Verb
 from ..models.selection import Selection
 from ..payloads import text_problem
 from .acting import (

@@ -13,7 +13,7 @@ from django.utils.translation import gettext, gettext_noop, override
 
 from .. import signals
 from ..models import BulkOperation
-from ..models.operation import Verb
+from ..models.bulk_operation import Verb
 
 DONE = {
     Verb.RETRY: gettext_noop("Retried"),

@@ -11,8 +11,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from ..models import BulkOperation, RelayHeartbeat
+from ..models.bulk_operation import COUNTED, OperationStatus
 from ..models.heartbeat import GONE
-from ..models.operation import COUNTED, OperationStatus
 from ..models.selection import Selection
 from .acting import PERMISSIONS, outcome
 from .bulk import described

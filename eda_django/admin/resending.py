@@ -16,7 +16,7 @@ from ..events import current_event
 from ..exceptions import EdaError
 from ..models import Delivery, OutboxEvent
 from ..models.locking import writing
-from ..models.operating import Resent
+from ..models.operator_verbs import Resent
 from ..outbox import publish
 from ..payloads import unmasked
 from ..registry import registry

@@ -1,11 +1,11 @@
 """The rows. Every change of their state is a verb on a QuerySet here."""
 
 from .attempt import Attempt
+from .bulk_operation import BulkOperation
 from .delivery import Delivery
 from .heartbeat import RelayHeartbeat
 from .insertion import NewDelivery
 from .note import FailureNote
-from .operation import BulkOperation
 from .outbox import FreshEvent, OutboxEvent
 from .outlook import Outlook, look
 from .pages import CatalogueEntry, Failure, Overview

@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from .. import chunks
 from ..conf import MAX_NAME
 from .indexes import HotIndex
-from .operating import FAILING
+from .operator_verbs import FAILING
 from .status import CLAIMED, Status
 from .verbs import DeliveryQuerySet
 

@@ -13,7 +13,7 @@ from . import outcomes, reading, steps
 from .clock import DatabaseNow, after
 from .insertion import Part, Row, insert_queued
 from .locking import skip_locked
-from .operating import OperatorVerbs
+from .operator_verbs import OperatorVerbs
 from .outcomes import MAX_REASON
 from .status import FINISHED, Status
 

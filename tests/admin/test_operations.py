@@ -58,7 +58,7 @@ def test_the_question_says_to_how_many_it_would_be_done() -> None:
 
 
 def test_many_are_counted_no_further_than_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("eda_django.models.operation", "eda_django.admin.bulk"):
+    for module in ("eda_django.models.bulk_operation", "eda_django.admin.bulk"):
         monkeypatch.setattr(f"{module}.COUNTED", 2)
     for _ in range(3):
         dead()

@@ -4,7 +4,7 @@ import re
 from configparser import ConfigParser
 
 from eda_django.models import Status
-from eda_django.models.operating import OperatorVerbs
+from eda_django.models.operator_verbs import OperatorVerbs
 from eda_django.models.outbox import OutboxQuerySet
 from eda_django.models.verbs import DeliveryQuerySet
 from tests.docs.pages import DOCS, ROOT, named, read, rows, section

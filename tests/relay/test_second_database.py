@@ -15,8 +15,8 @@ from eda_django import Retry, publish, subscribes
 from eda_django.exceptions import TransportUnavailable
 from eda_django.inline import InlineTransport
 from eda_django.models import BulkOperation, RelayHeartbeat
+from eda_django.models.bulk_operation import Verb
 from eda_django.models.clock import after
-from eda_django.models.operation import Verb
 from eda_django.models.selection import Selection
 from eda_django.registry import registry
 from eda_django.relay import FORGOTTEN, Relay

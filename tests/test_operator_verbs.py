@@ -10,7 +10,7 @@ from eda_django import Retry, conf
 from eda_django.models import Attempt, Delivery, OutboxEvent, Status, outcomes
 from eda_django.models.clock import after
 from eda_django.models.locking import writing
-from eda_django.models.operating import BY_OPERATOR
+from eda_django.models.operator_verbs import BY_OPERATOR
 from eda_django.relay import Relay
 from tests.relaying import (
     Recorder,

@@ -10,7 +10,7 @@ from .clock import DatabaseNow
 from .delivery import Delivery
 from .indexes import HotIndex
 from .locking import skip_locked
-from .operating import DISCARDABLE
+from .operator_verbs import DISCARDABLE
 from .selection import Selection
 from .status import CLAIMED, Status
 

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from eda_django.models import BulkOperation, Delivery, OutboxEvent, look, operation
+from eda_django.models import BulkOperation, Delivery, OutboxEvent, bulk_operation, look
+from eda_django.models.bulk_operation import OperationStatus, Verb
 from eda_django.models.clock import after
 from eda_django.models.locking import writing
-from eda_django.models.operation import OperationStatus, Verb
 from eda_django.models.selection import Selection
 from eda_django.relay import Relay
 from tests.relaying import (
@@ -95,7 +95,7 @@ def test_what_comes_later_is_not_part_of_it() -> None:
 
 def test_a_step_walks_past_a_stride_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
     """A filter that matches little must not keep the relay from its work."""
-    monkeypatch.setattr(operation, "STRIDE", 10)
+    monkeypatch.setattr(bulk_operation, "STRIDE", 10)
     ids = die(25)
     Delivery.objects.filter(pk__lt=ids[-1]).update(status="succeeded")
     begin()
