@@ -11,9 +11,9 @@ from django.db import DEFAULT_DB_ALIAS, DatabaseError, InterfaceError, connectio
 from django.db.transaction import TransactionManagementError
 
 from . import conf, signals
-from .claim import checked
 from .exceptions import StaleClaim
 from .execution import Execution
+from .job_arguments import checked
 from .models import Delivery, Status, outcomes
 from .models.locking import (
     abandon_statement,

@@ -18,9 +18,9 @@ from django.db import (
 from django.utils import timezone
 
 from . import conf, payloads, signals
-from .arguments import MISSING, checked_headers, is_pair, named, resolve, several
 from .events import Event, EventType, current_event, uuid7
 from .exceptions import InvalidEvent, NotInTransaction, UndecodablePayload, UnknownDatabase
+from .publish_arguments import MISSING, checked_headers, is_pair, named, resolve, several
 
 if TYPE_CHECKING:
     from .models import OutboxEvent

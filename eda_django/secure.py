@@ -18,8 +18,8 @@ from rq.serializers import JSONSerializer, resolve_serializer
 
 from . import conf
 from .chunks import JOB
-from .claim import shown
 from .exceptions import RefusedJob
+from .job_arguments import shown
 
 # The most bytes that a packed part of a job may have: a small one could be packed memory for all.
 MAX_BYTES = 4 * 1_048_576

@@ -22,10 +22,10 @@ from tests.databases import sql_flush
 ABOUT = {
     ("retry",): ("test_retry.py",),
     ("outbox",): ("outbox/", "test_doorbell.py"),
-    ("consumer", "claim", "execution", "verdicts"): (
+    ("consumer", "job_arguments", "execution", "verdicts"): (
         "consumer/",
         "model/",
-        "test_claim.py",
+        "test_job_arguments.py",
         "test_deadline.py",
         "test_execution.py",
         "test_failures.py",

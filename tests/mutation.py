@@ -26,7 +26,7 @@ FOLDER = Path("mutants")
 PARTS = {
     "retry": ("retry",),
     "outbox": ("outbox",),
-    "consumer": ("consumer", "claim", "execution", "verdicts"),
+    "consumer": ("consumer", "job_arguments", "execution", "verdicts"),
     "relay": ("relay", "routing", "pushing", "recovery", "floor", "inline"),
     "dispatch": ("dispatch",),
     "models": ("models",),

@@ -10,11 +10,11 @@ from django.db import OperationalError, transaction
 from rq import SimpleWorker
 
 from eda_django import Discard, consumer, job
-from eda_django.claim import MAX_ID, MAX_IDS, checked
 from eda_django.consumer import ChunkRun
 from eda_django.dispatch import RqTransport
 from eda_django.exceptions import BrokenJob, RefusedJob
 from eda_django.inline import InlineTransport
+from eda_django.job_arguments import MAX_ID, MAX_IDS, checked
 from eda_django.relay import Relay
 from tests.integration.test_workers import dump
 from tests.relaying import happen, on_happened, only_delivery
