@@ -8,7 +8,7 @@ FOLDER ?= .demo
 ARGS ?=
 PEERS ?=
 MINUTES ?= 10
-SEED ?= 1
+SEED ?= $(or $(EDA_TEST_SEED),1)
 SOAK ?= .soak
 PICTURES ?= $(CURDIR)/build/screenshots
 
@@ -19,6 +19,7 @@ help: ## Say what there is.
 	@sed -n 's/^\([a-z]*\):.*## /  make \1 \t/p' Makefile
 	@echo "  make demo ORDERS=200   sends that many customers, prints a table and ends."
 	@echo "  make test ARGS='...'   hands these arguments to pytest."
+	@echo "  make test SEED=7       draws other examples, and another order of the tests, than SEED=1."
 	@echo "  make soak MINUTES=30 SEED=7   on the database that DATABASE_URL or EDA_TEST_DATABASE names."
 	@echo "  make bench ARGS='...'  hands these to the benchmark; ARGS=--help lists them."
 	@echo "  make mutants ARGS='eda_django.retry.*'   tries those whose names these are, or match."
@@ -28,7 +29,7 @@ demo: $(VENV)/.has-demo ## Run the shop: web server, relay, a worker for each se
 	@exec $(VENV)/bin/python -m example_project.demo --orders=$(ORDERS) --folder=$(FOLDER)
 
 test: $(VENV)/.has-test ## Run the suite on every database that can be reached.
-	@exec $(VENV)/bin/python -m tests $(ARGS)
+	@exec env EDA_TEST_SEED=$(SEED) $(VENV)/bin/python -m tests $(ARGS)
 
 soak: $(VENV)/.has-test ## Run for MINUTES while everything is killed, and count what was lost.
 	@exec $(VENV)/bin/python -m tests.soak --minutes=$(MINUTES) --seed=$(SEED) --folder=$(SOAK)

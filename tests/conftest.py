@@ -8,22 +8,16 @@ import redis
 from django.conf import settings
 from django.core.management.commands import flush
 from django.db import connections
-from hypothesis import Phase
-from hypothesis import settings as hypothesis_settings
 
 from eda_django import dispatch
 from eda_django.events import types
 from eda_django.registry import registry
 from example_project.demo.redis_server import RedisServer
 from tests import databases
+from tests.seeds import pytest_configure, pytest_report_header
 
-# The same examples in every run; nothing is kept of them. What fails is shown as it was found: to
-# have it made as small as can be, which takes minutes, say --hypothesis-profile=shrink.
-hypothesis_settings.register_profile("shrink", derandomize=True, database=None, deadline=None)
-hypothesis_settings.register_profile(
-    "suite", hypothesis_settings.get_profile("shrink"), phases=(Phase.explicit, Phase.generate)
-)
-hypothesis_settings.load_profile("suite")
+# Pytest finds these hooks here.
+__all__ = ["pytest_configure", "pytest_report_header"]
 
 DATABASE_FIXTURES = {"db", "transactional_db", "django_db_setup"}
 
