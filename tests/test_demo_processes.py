@@ -202,7 +202,7 @@ def test_a_demo_that_is_killed_leaves_nothing_behind(demo: DemoProcess) -> None:
     ("variable", "url", "reason"),
     [
         ("database_url", "postgres://me:hunter2@127.0.0.1:1/none", "port 1 failed: Connection ref"),
-        ("database_url", "mysql://me:hunter2@127.0.0.1:1/none", "Can't connect to MySQL server"),
+        ("database_url", "mysql://me:hunter2@127.0.0.1:1/none", "Can't connect to "),
         ("database_url", "foo://me:hunter2@127.0.0.1/none", "Scheme 'foo://' is unknown"),
         ("database_url", "oracle://me:hunter2@127.0.0.1/none", "No module named 'oracledb'"),
         ("database_url", "sqlite:////proc/none/shop.sqlite3", "No such file or directory"),

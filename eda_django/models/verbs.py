@@ -163,8 +163,10 @@ class DeliveryQuerySet(OperatorVerbs["Delivery"]):
         undone, and its subscriber lose an attempt.
         """
         still = self.still_queued(rows)
-        free = [row.pk for row in skip_locked(still.only("id"))]
-        return still.filter(pk__in=free).update(**outcomes.pending(0))
+        free = {row.pk for row in skip_locked(still.only("id"))}
+        # Their ids only: for two lists of them PostgreSQL may rather read the whole table.
+        locked = self.still_queued([row for row in rows if row.pk in free])
+        return locked.update(**outcomes.pending(0))
 
     def still_queued(self, rows: Sequence["Delivery"]) -> "DeliveryQuerySet":
         """What is still under these claims, and not started."""
