@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy
 from ..models import Attempt, Delivery, Status
 from ..models.bulk_operation import Verb
 from ..models.selection import Selection
+from ..models.status import FINISHED
 from ..models.windows import first_event_since
 from ..payloads import text_problem
 from .acting import PERMISSIONS, Wish, fulfil, verbs_for
@@ -61,6 +62,7 @@ def action(verb: Verb) -> Callable[..., HttpResponse]:
 
 @admin.register(Delivery)
 class DeliveryAdmin(KeysetAdmin):
+    scripts = ("eda_django/console.js",)
     viewers = ("view_delivery",)
     list_display = (
         "name",
@@ -173,6 +175,7 @@ class DeliveryAdmin(KeysetAdmin):
             event=event,
             original=row,
             state=badge(state_of(row)),
+            is_moving=row.status not in (*FINISHED, Status.DEAD),
             error=without_secrets(row.error_text, event),
             attempts=[shown(attempt, event) for attempt in attempts],
             older=older,

@@ -18,6 +18,7 @@ from .attempts import latest, shown
 from .deliveries import is_for
 from .display import badge, breakable, column, state_of
 from .filters import EventStateFilter, PeriodFilter, SourceFilter, TypeFilter, lowest_of
+from .history import entries_of
 from .keyset import KeysetAdmin, KeysetChangeList
 from .masking import as_json, without_secrets
 from .resending import COPY_OF, edit_view, resend_view
@@ -117,7 +118,9 @@ class EventAdmin(KeysetAdmin):
             sent_headers=as_json(row.headers),
             copy_of=row.headers.get(COPY_OF, "") if isinstance(row.headers, dict) else "",
             state=badge(event_state(row, own)),
-            timeline=timeline(row, deliveries, attempts, total=own.total),
+            timeline=timeline(
+                row, deliveries, attempts, entries_of(row, deliveries), total=own.total
+            ),
             deliveries=[self._with_attempts(request, d, row, attempts) for d in deliveries],
             more_deliveries=own.total - len(deliveries),
             sees_deliveries=sees_deliveries,

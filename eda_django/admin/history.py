@@ -7,12 +7,13 @@ from typing import Any
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.auth import get_user_model
 from django.contrib.contenttypes.models import ContentType
+from django.db.models import Q
 from django.dispatch import receiver
 from django.http import HttpRequest
 from django.utils.translation import gettext, gettext_noop, override
 
 from .. import signals
-from ..models import BulkOperation
+from ..models import BulkOperation, Delivery, OutboxEvent
 from ..models.bulk_operation import Verb
 
 DONE = {
@@ -24,6 +25,8 @@ RESENT = gettext_noop("Resent to")
 COPIED = gettext_noop("Published by hand as an edited copy of")
 EDITED = gettext_noop("Edited and resent as")
 NOTED = gettext_noop("Noted")
+# What operators did to an event, on its page; the latest.
+MAX_ENTRIES = 100
 # What a bulk operation came to.
 CANCELLED = gettext_noop(
     "Cancelled: done to %(changed)d, passed over %(passed_over)d, left %(left)d."
@@ -59,6 +62,17 @@ def write(user: Any, found: Sequence[Any], text: str) -> None:
             )
             for row in found
         )
+
+
+def entries_of(event: OutboxEvent, deliveries: Sequence[Delivery]) -> list[Any]:
+    """Return what operators did to an event and these deliveries, the latest; one statement."""
+    kinds = ContentType.objects.get_for_models(OutboxEvent, Delivery)
+    about = Q(content_type=kinds[OutboxEvent], object_id=str(event.pk))
+    if deliveries:
+        ids = [str(delivery.pk) for delivery in deliveries]
+        about |= Q(content_type=kinds[Delivery], object_id__in=ids)
+    rows = LogEntry.objects.filter(about).select_related("user").order_by("-pk")
+    return list(rows[:MAX_ENTRIES])
 
 
 def entry(verb: Verb, reason: str) -> str:

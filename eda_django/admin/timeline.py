@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 
 from ..models import Delivery, OutboxEvent, Status
 from .display import span
+from .history import translated
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,11 +23,17 @@ class Entry:
 
 
 def timeline(
-    event: OutboxEvent, deliveries: Sequence[Delivery], attempts: Iterable[Any], *, total: int
+    event: OutboxEvent,
+    deliveries: Sequence[Delivery],
+    attempts: Iterable[Any],
+    acted: Iterable[Any],
+    *,
+    total: int,
 ) -> list[Entry]:
     """Return every step that the tables tell of, from the publishing to the last delivery.
 
-    `total` is how many deliveries there are, where not all are to be shown.
+    `acted` has the entries of the admin's log, of the event and of its deliveries. `total` is how
+    many deliveries there are, where not all are to be shown.
     """
     entries = [Entry(at=event.time, text=_("Published by %(source)s") % {"source": event.source})]
     if event.relayed_at:
@@ -42,9 +49,16 @@ def timeline(
         entries.append(
             Entry(at=attempt.finished_at, text=text, detail=attempt.error_class, tone="odd")
         )
+    entries += [_act(one, event) for one in acted]
     for delivery in deliveries:
         entries += _steps(delivery)
     return sorted(entries, key=lambda entry: entry.at)
+
+
+def _act(logged: Any, event: OutboxEvent) -> Entry:
+    text = f"{logged.user.get_username()}: {translated(logged.change_message)}"
+    about = "" if logged.object_repr == str(event) else logged.object_repr
+    return Entry(at=logged.action_time, text=text, detail=about, tone="busy")
 
 
 def _steps(delivery: Delivery) -> Iterable[Entry]:

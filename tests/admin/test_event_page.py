@@ -3,8 +3,10 @@
 from typing import Any
 
 import pytest
+from django.test import override_settings
 
 from eda_django.models import OutboxEvent
+from tests.admin.acting import post
 from tests.console import VIEW, dead, event_row, operator, retrying, text, url
 
 pytestmark = pytest.mark.django_db
@@ -21,6 +23,25 @@ def test_an_event_tells_its_story_in_order() -> None:
     assert "testapp.behave: attempt 3 failed" in words
     assert "testapp.behave: dead, out of attempts" in words
     assert "services.py" in page.content.decode()
+
+
+def test_what_operators_did_stands_in_the_story() -> None:
+    """Of the event and of its deliveries, and of no other."""
+    row, other = dead(), dead()
+    ada = operator(*VIEW, "discard_delivery", "resend_outboxevent")
+    for one in (row, other):
+        post(ada, "discard", one, confirmed="yes", reason="sent by hand")
+    data = {"subscribers": ["testapp.behave"], "reason": "lost"}
+    ada.post(url("outboxevent_resend", row.event_id), data)
+    page = ada.get(url("outboxevent_change", row.event_id))
+    name = page.context["user"].get_username()
+    acted = [(e.text, e.detail) for e in page.context["timeline"] if e.text.startswith(name)]
+    assert acted == [
+        (f"{name}: Discarded: sent by hand", str(row)),
+        (f"{name}: Resent to testapp.behave: lost", ""),
+    ]
+    with override_settings(LANGUAGE_CODE="de"):
+        assert "Verworfen: sent by hand" in text(ada, url("outboxevent_change", row.event_id))
 
 
 def test_an_event_stands_in_the_tree_of_its_cause_and_effects() -> None:

@@ -59,6 +59,9 @@
             return;
         }
         const places = [...part.querySelectorAll(".eda-scroll")].map((e) => e.scrollLeft);
+        for (const one of part.querySelectorAll("details[id]")) {
+            fresh.querySelector(`#${one.id}`)?.toggleAttribute("open", one.open);
+        }
         part.replaceWith(fresh);
         fresh.querySelectorAll(".eda-scroll").forEach((e, n) => { e.scrollLeft = places[n] ?? 0; });
         readAt = askedAt;
