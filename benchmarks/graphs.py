@@ -4,7 +4,7 @@ import argparse
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
 
@@ -13,6 +13,8 @@ from rich.console import Console
 from benchmarks.place import place
 from benchmarks.svg import Graph, Line, Points
 
+# Events a second.
+SUSTAINED = (200, 300, 400, 600)
 HISTORY = (0, 50_000, 200_000, 500_000, 1_000_000)
 
 
@@ -27,9 +29,9 @@ def main() -> None:
 
         prepare()
         options.output.mkdir(parents=True, exist_ok=True)
-        for name, draw in (("history", history), ("held-transaction", held)):
+        for name in [options.only] if options.only else GRAPHS:
             console.print(f"{name}: measuring")
-            (options.output / f"{name}.svg").write_text(draw(options).svg())
+            (options.output / f"{name}.svg").write_text(GRAPHS[name](options).svg())
     console.print(f"The graphs are in {options.output}.")
 
 
@@ -37,7 +39,9 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.graphs", description=__doc__)
     parser.add_argument("--output", type=Path, default=Path("docs/images"), metavar="FOLDER")
     parser.add_argument("--rounds", type=int, default=5, help="interleaved rounds (default: 5)")
-    parser.add_argument("--share", type=float, default=1.0, help="of the usual number of events")
+    parser.add_argument("--share", type=float, default=1.0, help="of the usual events and minutes")
+    parser.add_argument("--rates", type=int, nargs="+", default=SUSTAINED, metavar="EVENTS")
+    parser.add_argument("--only", choices=GRAPHS, help="this graph alone")
     return parser.parse_args()
 
 
@@ -86,6 +90,27 @@ def held(options: argparse.Namespace) -> Graph:
     )
 
 
+def sustained(options: argparse.Namespace) -> Graph:
+    """Draw the backlog over the time, at higher and higher rates of publishing."""
+    from benchmarks.measure import Size
+    from benchmarks.sustained import Stretch
+
+    size = Size(sustained_seconds=Size().sustained_seconds * options.share)
+    lines = []
+    for rate in options.rates:
+        stretch = Stretch(rate)
+        stretch.growth(size)
+        # A machine that can't publish as fast shows no more than that.
+        name = f"{min(rate, round(stretch.published)):,}/s"
+        lines.append(Line(name=name, points=stretch.samples))
+    return Graph(
+        title="What is not finished, at a steady rate",
+        across="seconds",
+        up="events and deliveries",
+        lines=lines,
+    )
+
+
 def smoothed(rounds: Sequence[Sequence[float]], events: int, *, places: int = 20) -> Points:
     """Return the medians of so many stretches of all rounds, each at its end."""
     places = min(places, *map(len, rounds))
@@ -95,6 +120,12 @@ def smoothed(rounds: Sequence[Sequence[float]], events: int, *, places: int = 20
             stretches[n * places // len(values)].append(value)
     return [(n * events / places, median(stretch)) for n, stretch in enumerate(stretches, start=1)]
 
+
+GRAPHS: dict[str, Callable[[argparse.Namespace], Graph]] = {
+    "history": history,
+    "held-transaction": held,
+    "sustained": sustained,
+}
 
 if __name__ == "__main__":
     main()

@@ -6,8 +6,10 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
-HEAD = ("", "measure", "database", "median", "min", "max", "bar", "")
+HEAD = ("", "measure", "bar")
+STYLES = {"missed": "red", "reached": "green"}
 Machines = Mapping[str, Mapping[str, str]]
 # A measure's result, as Result.plain() makes it.
 Plain = Mapping[str, Any]
@@ -15,25 +17,37 @@ Row = tuple[str, ...]
 
 
 def rows(results: Iterable[Plain]) -> list[Row]:
-    """Return the lines of the table: first each contestant's figures, then the bars."""
-    found: list[Row] = []
+    """Return the table: a column for each database, and each measure's contestants and bars."""
+    by_number: dict[str, list[Plain]] = {}
+    databases: dict[str, None] = {}
     for result in results:
-        title = f"{result['title']} [{result['unit']}]"
-        found.append(
-            (result["number"], title, result["database"], "", "", "", "", result["trouble"])
-        )
-        for figures in result["contestants"]:
-            found.append(("", figures["name"], "", *_cells(figures), "", ""))
-        found += [("", name, *[""] * 5, why) for name, why in result["absent"].items()]
-        for bar in result["bars"]:
-            found.append(
-                ("", f"= {bar['name']}", "", *_cells(bar), bar["bar"], bar["verdict"]),
-            )
+        by_number.setdefault(result["number"], []).append(result)
+        databases[result["database"]] = None
+    found: list[Row] = [(*HEAD, *(f"{name}, median (min to max)" for name in databases))]
+    for number, measured in by_number.items():
+        beside = {result["database"]: _cells(result) for result in measured}
+        title = f"{measured[0]['title']} [{measured[0]['unit']}]"
+        troubles = {result["database"]: result["trouble"] for result in measured}
+        found.append((number, title, "", *(troubles.get(name, "") for name in databases)))
+        for line in dict.fromkeys(line for cells in beside.values() for line in cells):
+            cells = (beside.get(name, {}).get(line, "") for name in databases)
+            found.append(("", *line, *cells))
     return found
 
 
-def _cells(figures: Plain) -> Row:
-    return tuple(_number(figures[name]) for name in ("median", "least", "greatest"))
+def _cells(result: Plain) -> dict[tuple[str, str], str]:
+    """Return the lines of a measure on one database: name and bar, with the figures."""
+    found = {(figures["name"], ""): _spread(figures) for figures in result["contestants"]}
+    found |= {(name, ""): why for name, why in result["absent"].items()}
+    for bar in result["bars"]:
+        found[f"= {bar['name']}", bar["bar"]] = f"{_spread(bar)} {bar['verdict']}".rstrip()
+    return found
+
+
+def _spread(figures: Plain) -> str:
+    """Return the median, with the least and the greatest."""
+    median, least, greatest = (_number(figures[name]) for name in ("median", "least", "greatest"))
+    return f"{median} ({least} to {greatest})"
 
 
 def _number(value: float) -> str:
@@ -46,18 +60,19 @@ def show(console: Console, machines: Machines, results: Iterable[Plain]) -> None
     """Print the head and the table."""
     for line in header(machines):
         console.print(line, markup=False, highlight=False)
-    table = Table(*HEAD, show_edge=False)
-    for row in rows(results):
-        style = {"missed": "red", "reached": "green"}.get(row[-1], "bold" if row[0] else "")
-        table.add_row(*row, style=style)
+    head, *lines = rows(results)
+    table = Table(*head, show_edge=False)
+    for row in lines:
+        cells = [Text(cell, STYLES.get(cell.rpartition(" ")[2], "")) for cell in row]
+        table.add_row(*cells, style="bold" if row[0] else "")
     console.print(table)
 
 
 def markdown(machines: Machines, results: Iterable[Plain]) -> str:
     head = [f"- {line}" for line in header(machines)]
-    table = ["| " + " | ".join(HEAD) + " |", "|---" * len(HEAD) + "|"]
-    table += ["| " + " | ".join(row) + " |" for row in rows(results)]
-    return "\n".join([*head, "", *table, ""])
+    first, *lines = rows(results)
+    table = [first, ("---",) * len(first), *lines]
+    return "\n".join([*head, "", *("| " + " | ".join(row) + " |" for row in table), ""])
 
 
 def as_json(machines: Machines, results: Iterable[Plain]) -> str:

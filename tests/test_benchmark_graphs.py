@@ -64,15 +64,15 @@ def test_claims_are_smoothed_to_the_medians_of_stretches_of_all_rounds() -> None
 
 @pytest.mark.processes
 @pytest.mark.skipif(vendor() != "postgresql", reason="the graphs are measured on PostgreSQL")
-def test_the_command_draws_both_graphs(tmp_path: Path) -> None:
+def test_the_command_draws_every_graph(tmp_path: Path) -> None:
     variable, default = URLS["postgresql"]
-    words = [f"--output={tmp_path}", "--rounds=1", "--share=0.0005"]
+    words = [f"--output={tmp_path}", "--rounds=1", "--share=0.0005", "--rates", "200"]
     subprocess.run(
         [sys.executable, "-m", "benchmarks.graphs", *words],
         cwd=ROOT,
         env={**os.environ, "BENCH_POSTGRESQL_URL": os.environ.get(variable, default)},
         check=True,
     )
-    for name, lines in (("history", 1), ("held-transaction", 2)):
+    for name, lines in (("history", 1), ("held-transaction", 2), ("sustained", 1)):
         svg = ElementTree.parse(tmp_path / f"{name}.svg").getroot()  # noqa: S314
         assert len(list(svg.iter(f"{SVG}polyline"))) == lines

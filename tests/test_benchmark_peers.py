@@ -103,7 +103,7 @@ def test_a_peer_that_cannot_run_is_named_with_its_reason() -> None:
     assert result["absent"] == {"A": "can't install: no such package"}
     table = markdown({"postgresql": Field(standings).described()}, [result])
     assert "- A: can't install: no such package" in table
-    assert "|  | A |  |  |  |  |  | can't install: no such package |" in table
+    assert "|  | A |  | can't install: no such package |" in table
 
 
 def test_a_peer_is_left_blank_where_it_has_no_part(process: PeerProcess) -> None:

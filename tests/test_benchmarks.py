@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from benchmarks.__main__ import NUMBERS
-from benchmarks.measure import QUICK, Absent, Bar, Measure, Result, Size, Spread, variant
+from benchmarks.measure import QUICK, Absent, Bar, Measure, Result, Run, Size, Spread, variant
 from benchmarks.report import markdown
 from tests.databases import URLS, vendor
 from tests.offspring import descendants
@@ -18,6 +18,7 @@ from tests.waiting import PATIENCE, eventually
 
 ROOT = Path(__file__).parent.parent
 WIDE = "200"
+WHAT = "median (min to max)"
 # All on PostgreSQL; elsewhere one of each kind, and one that is measured on PostgreSQL only.
 ELSEWHERE = ("P1", "P3", "P6", "P9", "P13")
 MEASURED = NUMBERS if vendor() == "postgresql" else ELSEWHERE
@@ -90,7 +91,7 @@ def test_the_report_has_a_line_for_each_figure_and_names_the_machine(run: dict[s
         assert f"- {fact}: {value}" in run["markdown"]
     for result in run["results"].values():
         for bar in result["bars"]:
-            assert f"| = {bar['name']} |" in run["markdown"]
+            assert f"| = {bar['name']} | {bar['bar']} |" in run["markdown"]
             assert f"= {bar['name']}" in run["printed"]
 
 
@@ -163,9 +164,23 @@ def test_a_trial_has_no_more_rounds_than_asked_for_and_no_variants() -> None:
 
 
 @pytest.mark.once
-def test_a_measure_that_failed_is_in_the_report() -> None:
-    measure = Measure(number="P0", title="t", unit="u", contestants={}, bars=[])
-    result = Result(measure=measure, database="sqlite", trouble="ValueError: broken")
-    assert "| P0 | t [u] | sqlite |  |  |  |  | ValueError: broken |" in markdown(
-        {"sqlite": {}}, [result.plain()]
-    )
+def test_each_database_has_a_column_and_what_failed_or_is_missing_says_why() -> None:
+    bar = Bar(name="a ÷ b", of="a", over="b", at_most=2.0)
+    runs: dict[str, Run] = dict.fromkeys("ab", lambda size: 0.0)
+    measure = Measure(number="P0", title="t", unit="u", contestants=runs, bars=[bar])
+    rounds = [{"a": 2.0, "b": 1.0}, {"a": 9000.0, "b": 3000.0}, {"a": 1.0, "b": 1.0}]
+    results = [
+        Result(measure=measure, database="postgresql", rounds=rounds),
+        Result(measure=measure, database="mariadb", trouble="ValueError: broken"),
+        Result(measure=measure, database="sqlite", rounds=[{"b": 0.5}]),
+    ]
+    results[2].absent["a"] = "no such thing"
+    lines = markdown({}, [result.plain() for result in results]).splitlines()
+    names = ("postgresql", "mariadb", "sqlite")
+    assert lines[1] == f"|  | measure | bar | {' | '.join(f'{n}, {WHAT}' for n in names)} |"
+    assert lines[3:] == [
+        "| P0 | t [u] |  |  | ValueError: broken |  |",
+        "|  | a |  | 2.00 (1.00 to 9,000) |  | no such thing |",
+        "|  | b |  | 1.00 (1.00 to 3,000) |  | 0.50 (0.50 to 0.50) |",
+        "|  | = a ÷ b | ≤ 2 | 2.00 (1.00 to 3.00) reached |  |  |",
+    ]
