@@ -205,7 +205,8 @@ def known_database(alias: str) -> str:
     """Return the alias. Raises UnknownDatabase if it is not in DATABASES."""
     if alias not in list(connections):
         raise UnknownDatabase(
-            f"There is no database {alias!r}, DATABASES has {', '.join(map(repr, connections))}."
+            f"There is no database {alias!r}: name one that DATABASES has "
+            f"({', '.join(map(repr, connections))}), or add it there."
         )
     return alias
 

@@ -70,7 +70,9 @@ def as_text(option: str, value: object) -> str:
     """Return a key as it is stored. Raises InvalidEvent, naming the option, if it can't be one."""
     is_number = isinstance(value, int) and not isinstance(value, bool)
     if not (is_number or isinstance(value, str | UUID)):
-        raise InvalidEvent(f"{option}={described(value)} must be a text, a whole number or a UUID.")
+        raise InvalidEvent(
+            f"{option} must be a text, a whole number or a UUID, not {described(value)}."
+        )
     try:
         text = str(value)
     except ValueError:
@@ -100,5 +102,5 @@ def checked_headers(headers: Mapping[str, Any] | None) -> dict[str, Any]:
     if headers is None:
         return {}
     if not isinstance(headers, Mapping):
-        raise InvalidEvent(f"headers={described(headers)} must be a dict of JSON values.")
+        raise InvalidEvent(f"headers must be a dict of JSON values, not {described(headers)}.")
     return encode_headers(headers)

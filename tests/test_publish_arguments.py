@@ -85,14 +85,14 @@ def test_what_names_no_event_is_refused(arguments: tuple[Any, ...], problem: str
 @pytest.mark.parametrize(
     ("value", "problem"),
     [
-        (1.5, "=1.5 (float) must be a text, a whole number or a UUID."),
-        (True, "=True (bool) must be a text, a whole number or a UUID."),
-        (b"a", "=b'a' (bytes) must be a text, a whole number or a UUID."),
-        (Noted("s3cret"), "=a Noted must be a text, a whole number or a UUID."),
+        (1.5, " must be a text, a whole number or a UUID, not 1.5 (float)."),
+        (True, " must be a text, a whole number or a UUID, not True (bool)."),
+        (b"a", " must be a text, a whole number or a UUID, not b'a' (bytes)."),
+        (Noted("s3cret"), " must be a text, a whole number or a UUID, not a Noted."),
         ("a" * 256, f"={'a' * 40!r}… has 256 characters, and may have 255."),
         (10**5000, " is a number of thousands of digits, and may have 255."),
-        ("a\x00", "='a\\x00' holds a NUL character, which databases refuse."),
-        ("a\ud800", "='a\\ud800' holds half of a surrogate pair, which is no text."),
+        ("a\x00", "='a\\x00' holds a NUL character, which databases refuse: take it out."),
+        ("a\ud800", "='a\\ud800' holds half of a surrogate pair, which is no text: take it out."),
     ],
     ids=range(8),
 )
@@ -115,9 +115,9 @@ def test_an_empty_name_is_refused(option: str):
 @pytest.mark.parametrize(
     ("headers", "problem"),
     [
-        ("a=1", "headers='a=1' (str) must be a dict of JSON values."),
-        ([("a", 1)], "headers=a list must be a dict of JSON values."),
-        ({1: 2}, "headers: the name 1 must be a text."),
+        ("a=1", "headers must be a dict of JSON values, not 'a=1' (str)."),
+        ([("a", 1)], "headers must be a dict of JSON values, not a list."),
+        ({1: 2}, "headers: the name 1 must be a text, as every name in JSON is."),
         (
             {"a": {"b": object()}},
             "headers: field 'a.b' holds an object, which JSON can't: use texts, numbers, lists "
@@ -125,7 +125,8 @@ def test_an_empty_name_is_refused(option: str):
         ),
         (
             {"a": "\x00"},
-            "headers: field 'a' holds a NUL character, which databases refuse; it is '\\x00' "
+            "headers: field 'a' holds a NUL character, which databases refuse: take it out; it "
+            "is '\\x00' "
             "(str).",
         ),
         (

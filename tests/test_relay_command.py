@@ -1,5 +1,6 @@
 """manage.py relay: its arguments, its messages, its signals."""
 
+import re
 import signal
 import threading
 import time
@@ -33,7 +34,10 @@ def publish_notes(count: int, *, using: str = "default") -> None:
 
 class TestMessages:
     def test_unknown_database_is_named_with_those_there_are(self) -> None:
-        message = "There is no database 'nowhere', DATABASES has 'default', 'other'."
+        message = re.escape(
+            "There is no database 'nowhere': name one that DATABASES has ('default', "
+            "'other'), or add it there."
+        )
         with pytest.raises(CommandError, match=message):
             call_command("relay", "--database=nowhere")
 

@@ -120,7 +120,7 @@ def _pattern(name: str, event: type | str) -> str:
 def _checked_queue(name: str, queue: str | None) -> str | None:
     if queue is not None and (not isinstance(queue, str) or not queue or len(queue) > MAX_NAME):
         raise InvalidSubscriber(
-            f"Subscriber {name!r}: queue={queue!r} must be the name of a queue in RQ_QUEUES."
+            f"Subscriber {name!r}: queue={queue!r:.100} must be the name of a queue in RQ_QUEUES."
         )
     return queue
 

@@ -129,7 +129,9 @@ def _untyped(subject: str, payload: dict[Any, Any]) -> Any:
 
     for name in payload:
         if not isinstance(name, str):
-            raise InvalidEvent(f"{subject}: the name {name!r} must be a text.")
+            raise InvalidEvent(
+                f"{subject}: the name {name!r} must be a text, as every name in JSON is."
+            )
     try:
         return to_jsonable_python(payload)
     except (ValueError, RecursionError):

@@ -33,9 +33,9 @@ def as_text(subject: str, tree: Any) -> str:
 def text_problem(text: str) -> str:
     """Say why a database would not take the text, or return an empty string."""
     if "\x00" in text:
-        return "holds a NUL character, which databases refuse"
+        return "holds a NUL character, which databases refuse: take it out"
     if any("\ud800" <= character <= "\udfff" for character in text):
-        return "holds half of a surrogate pair, which is no text"
+        return "holds half of a surrogate pair, which is no text: take it out"
     return ""
 
 

@@ -99,5 +99,6 @@ def test_an_unknown_database_is_refused_at_import():
     with pytest.raises(UnknownDatabase) as caught:
         publishes(Noted, using="nowhere")
     assert str(caught.value) == (
-        "There is no database 'nowhere', DATABASES has 'default', 'other'."
+        "There is no database 'nowhere': name one that DATABASES has ('default', 'other'), or "
+        "add it there."
     )

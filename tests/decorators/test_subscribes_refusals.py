@@ -140,7 +140,8 @@ WRONG = "Subscriber 'test.wrong': "
         ),
         (
             {"name": "a\x00"},
-            "@subscribes(name='a\\x00') holds a NUL character, which databases refuse.",
+            "@subscribes(name='a\\x00') holds a NUL character, which databases refuse: take it "
+            "out.",
         ),
         ({"queue": ""}, f"{WRONG}queue='' must be the name of a queue in RQ_QUEUES."),
         ({"queue": 5}, f"{WRONG}queue=5 must be the name of a queue in RQ_QUEUES."),

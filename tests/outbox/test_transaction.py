@@ -176,7 +176,8 @@ def test_an_unknown_database_is_refused(call: Callable[..., Any], using: str):
     with pytest.raises(UnknownDatabase) as caught:
         call(Noted(), using=using)
     assert str(caught.value) == (
-        f"There is no database {using!r}, DATABASES has 'default', 'other'."
+        f"There is no database {using!r}: name one that DATABASES has ('default', 'other'), or "
+        f"add it there."
     )
 
 

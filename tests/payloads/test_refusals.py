@@ -79,22 +79,26 @@ from tests.payloads.declaring import Colour, Line, Tree, declared, one, refusal
         (
             str,
             "a\x00",
-            "field 'x' holds a NUL character, which databases refuse; it is 'a\\x00' (str).",
+            "field 'x' holds a NUL character, which databases refuse: take it out; it is "
+            "'a\\x00' (str).",
         ),
         (
             str,
             "a\ud800",
-            "field 'x' holds half of a surrogate pair, which is no text; it is 'a\\ud800' (str).",
+            "field 'x' holds half of a surrogate pair, which is no text: take it out; it is "
+            "'a\\ud800' (str).",
         ),
         (
             dict[str, int],
             {"a\x00": 1},
-            "field 'x.a\\x00' holds a NUL character, which databases refuse; it is 'a\\x00' (str).",
+            "field 'x.a\\x00' holds a NUL character, which databases refuse: take it out; it is "
+            "'a\\x00' (str).",
         ),
         (
             dict[str, int],
             {"a\ud800": 1},
-            "field 'x.a\\ud800' has a name that holds half of a surrogate pair, which is no text.",
+            "field 'x.a\\ud800' has a name that holds half of a surrogate pair, which is no "
+            "text: take it out.",
         ),
         (
             dict[tuple[int, int], int],
@@ -137,16 +141,18 @@ def test_what_does_not_fit_is_refused_by_field_value_and_reason(
         ({"a": {"b": math.inf}}, "field 'a.b' must be a finite number; it is inf (float)."),
         (
             {"a": [{"b\x00": 1}]},
-            "field 'a.0.b\\x00' holds a NUL character, which databases refuse; it is 'b\\x00' "
+            "field 'a.0.b\\x00' holds a NUL character, which databases refuse: take it out; it "
+            "is 'b\\x00' "
             "(str).",
         ),
         (
             {"a": {"\ud800": 1}},
-            "field 'a.\\ud800' has a name that holds half of a surrogate pair, which is no text.",
+            "field 'a.\\ud800' has a name that holds half of a surrogate pair, which is no "
+            "text: take it out.",
         ),
-        ({1: 2}, "the name 1 must be a text."),
-        ({0: 1, "a": 2}, "the name 0 must be a text."),
-        ({None: 1}, "the name None must be a text."),
+        ({1: 2}, "the name 1 must be a text, as every name in JSON is."),
+        ({0: 1, "a": 2}, "the name 0 must be a text, as every name in JSON is."),
+        ({None: 1}, "the name None must be a text, as every name in JSON is."),
     ],
 )
 def test_an_undeclared_payload_is_refused_by_field_value_and_reason(value: Any, problem: str):

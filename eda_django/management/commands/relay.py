@@ -95,7 +95,10 @@ class Command(BaseCommand):
     def _require_outbox(self, using: str) -> None:
         if using not in list(connections):
             known = ", ".join(map(repr, connections))
-            raise CommandError(f"There is no database {using!r}, DATABASES has {known}.")
+            raise CommandError(
+                f"There is no database {using!r}: name one that DATABASES has ({known}), or add it "
+                f"there."
+            )
         try:
             connections[using].ensure_connection()
         except DatabaseError as error:
