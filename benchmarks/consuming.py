@@ -8,6 +8,7 @@ import django_rq
 from django.db import transaction
 
 from benchmarks import filling, limit, timing
+from benchmarks.business.models import Effect
 from benchmarks.business.sales import as_dict
 from benchmarks.measure import Bar, Measure, Size, variant
 from benchmarks.processes import running, worker
@@ -45,6 +46,12 @@ def bare(size: Size) -> float:
     return limit.consume(size.chunks)
 
 
+def bare_but_for_the_subscriber(size: Size) -> float:
+    """Have the subscriber's row written by Django, as the other contestants do."""
+    filling.empty()
+    return limit.consume(size.chunks, lambda number: Effect.objects.create(number=number))
+
+
 P6 = Measure(
     number="P6",
     title="consuming, a subscriber of one INSERT, one worker",
@@ -57,6 +64,7 @@ P6 = Measure(
             lambda size: consumed(_enqueue_all, size.forked_jobs, kind=FORKING)
         ),
         "limit": bare,
+        "limit, Django's INSERT": bare_but_for_the_subscriber,
     },
     bars=[
         Bar(name="SimpleWorker: library ÷ django-rq", of="library", over="django-rq", at_least=2.5),
@@ -67,6 +75,11 @@ P6 = Measure(
             at_least=10,
         ),
         Bar(name="SimpleWorker: library ÷ limit", of="library", over="limit", at_least=0.7),
+        Bar(
+            name="SimpleWorker: library ÷ limit with Django's INSERT",
+            of="library",
+            over="limit, Django's INSERT",
+        ),
     ],
 )
 

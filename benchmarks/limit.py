@@ -156,9 +156,17 @@ def _claim_sqlite(cursor: Any, table: str) -> list[Any]:
     return list(cursor.fetchall())
 
 
-def consume(count: int) -> float:
-    """Write an effect and settle a delivery in a transaction of their own; return events/s."""
+def write_effect(number: int) -> None:
+    """Write what a subscriber does, with the driver alone."""
     mark = "?" if connection.vendor == "sqlite" else "%s"
+    cursor = _driver().cursor()
+    cursor.execute(
+        f"INSERT INTO bench_effect (number, at) VALUES ({mark}, {mark})", (number, time.time())
+    )
+
+
+def consume(count: int, write: Callable[[int], object] = write_effect) -> float:
+    """Write an effect and settle a delivery in a transaction of their own; return events/s."""
     cursor = _driver().cursor()
     filling.execute(
         f"INSERT INTO bench_limit_delivery (event, status) "
@@ -169,9 +177,7 @@ def consume(count: int) -> float:
     began_at = time.perf_counter()
     for pk, event in rows:
         cursor.execute("BEGIN")
-        cursor.execute(
-            f"INSERT INTO bench_effect (number, at) VALUES ({mark}, {mark})", (event, time.time())
-        )
+        write(event)
         cursor.execute(
             f"UPDATE bench_limit_delivery SET status = 'succeeded', "
             f"finished_at = {filling.NOWS[connection.vendor]} "
