@@ -68,19 +68,31 @@ class Site:
             assert sum(len(queue.job_ids) for queue in outcome.queues()) == self.point.jobs
 
     def recover(self, *, worker: bool = True) -> None:
-        """Let a lease pass; run what a site runs until all is done and no job is in a queue.
-
-        Before anything takes one, there is one job for each delivery, and no duplicate.
-        """
+        """Let a lease pass; run what a site runs until all is done and no job is in a queue."""
         lapse_leases()
+        if worker:
+            self.check_for_second_jobs()
         self.children.relay(*self.point.words)
         if worker:
-            eventually(outcome.each_waits_in_one_job, "one job for each delivery")
             self.worker()
         total = EVENTS * outcome.subscribers(self.point.kind)
         eventually(lambda: ordering.settled(total))
         eventually(lambda: not any(queue.job_ids for queue in outcome.queues()))
         eventually(lambda: outcome.jobs_left() == self.point.left)
+
+    def check_for_second_jobs(self) -> None:
+        """Before anything takes one, there is one job for each delivery.
+
+        Also when a relay has been through, has asked what became of every claim, and has ended: a
+        second job that comes later than the first would not be seen otherwise.
+        """
+        eventually(self.each_waits_after_a_relay, "one job for each delivery")
+        lapse_leases()
+        assert self.each_waits_after_a_relay(), outcome.pushed()
+
+    def each_waits_after_a_relay(self) -> bool:
+        assert self.children.relay("--once").ends() == 0
+        return outcome.each_waits_in_one_job()
 
     def check_the_end(self) -> None:
         point = self.point
