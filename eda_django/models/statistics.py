@@ -19,11 +19,12 @@ MOST = 100_000
 SAMPLE = 200
 DAY = timedelta(days=1)
 
+# What the rows of a minute are grouped by, and the number of that minute since 1970. Where the two
+# differ, to reckon the number for each row would take half as long again as to read the rows.
 _MINUTE = {
-    # Not EXTRACT(), which answers with a numeric: that took as long as reading the rows.
-    "postgresql": "FLOOR(DATE_PART('epoch', {time}) / 60)",
-    "mysql": "TIMESTAMPDIFF(MINUTE, '1970-01-01', {time})",
-    "sqlite": "CAST(STRFTIME('%%s', {time}) AS INTEGER) / 60",
+    "postgresql": ("DATE_BIN('1 minute', {time}, 'epoch')", "DATE_PART('epoch', x.bin) / 60"),
+    "mysql": ("TIMESTAMPDIFF(MINUTE, '1970-01-01', {time})", "x.bin"),
+    "sqlite": ("SUBSTR({time}, 1, 16)", "CAST(STRFTIME('%%s', x.bin) AS INTEGER) / 60"),
 }
 _SECONDS = {
     "postgresql": "DATE_PART('epoch', {later} - {earlier})",
@@ -138,14 +139,8 @@ def last_successes(using: str, subscribers: Sequence[str]) -> dict[str, datetime
 
 def published_by_minute(using: str, *, first_id: int) -> dict[int, int]:
     """Return how many events were published in each minute since 1970, from number `first_id`."""
-    minute = _MINUTE[connections[using].vendor].format(time="time")
-    rows = _fetch(
-        using,
-        f"SELECT {minute}, COUNT(*) FROM (SELECT time FROM eda_django_outboxevent"
-        f" WHERE id >= %s ORDER BY id DESC LIMIT {MOST}) x GROUP BY 1",
-        [first_id],
-    )
-    return {int(at): count for at, count in rows if at is not None}
+    part = f"SELECT time FROM eda_django_outboxevent WHERE id >= %s ORDER BY id DESC LIMIT {MOST}"
+    return _by_minute(using, "time", part, [first_id])
 
 
 def finished_by_minute(
@@ -159,13 +154,19 @@ def finished_by_minute(
         "SELECT finished_at FROM eda_django_delivery WHERE subscriber = %s AND finished_at >= %s"
         f" AND finished_at IS NOT NULL ORDER BY finished_at DESC LIMIT {most}"
     )
-    connection = connections[using]
-    at = connection.ops.adapt_datetimefield_value(since)
-    minute = _MINUTE[connection.vendor].format(time="finished_at")
+    at = connections[using].ops.adapt_datetimefield_value(since)
+    params = [value for name in subscribers for value in (name, at)]
+    return _by_minute(using, "finished_at", _all([part] * len(subscribers)), params)
+
+
+def _by_minute(using: str, column: str, times: str, params: Sequence[Any]) -> dict[int, int]:
+    """Return how many of these times are in each minute since 1970."""
+    bin_of, number = _MINUTE[connections[using].vendor]
     rows = _fetch(
         using,
-        f"SELECT {minute}, COUNT(*) FROM ({_all([part] * len(subscribers))}) x GROUP BY 1",
-        [value for name in subscribers for value in (name, at)],
+        f"SELECT {number}, x.count FROM (SELECT {bin_of.format(time=column)} AS bin,"
+        f" COUNT(*) AS count FROM ({times}) y GROUP BY 1) x",
+        params,
     )
     return {int(minute): count for minute, count in rows if minute is not None}
 

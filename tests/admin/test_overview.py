@@ -1,7 +1,7 @@
 """The overview: how things stand, in sentences, figures and charts."""
 
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -14,7 +14,7 @@ from django_rq import settings as django_rq_settings
 from eda_django import dispatch, publish, subscribes
 from eda_django.admin import health
 from eda_django.dispatch import QueueState
-from eda_django.models import OutboxEvent, RelayHeartbeat
+from eda_django.models import OutboxEvent, RelayHeartbeat, statistics
 from eda_django.registry import registry
 from tests.console import VIEW, dead, event_row, operator, retrying, text, url
 from tests.testapp.events import Noted
@@ -49,6 +49,18 @@ def test_no_relay_is_bad(age: int | None) -> None:
         "bad",
         "No relay runs: nothing new is delivered, and nothing is retried.",
     )
+
+
+def test_events_and_deliveries_are_counted_by_the_minute_in_which_they_came() -> None:
+    minute = int(timezone.now().timestamp()) // 60 - 10
+    for seconds in (0.0, 59.9, 60.0, 125.5):
+        at = datetime.fromtimestamp(minute * 60 + seconds, UTC)
+        row = dead(finished_at=at)
+        OutboxEvent.objects.filter(pk=row.event_id).update(time=at)
+    expected = {minute: 2, minute + 1: 1, minute + 2: 1}
+    day = timezone.now() - timedelta(days=1)
+    assert statistics.published_by_minute("default", first_id=1) == expected
+    assert statistics.finished_by_minute("default", [row.subscriber], since=day) == expected
 
 
 @pytest.mark.usefixtures("quiet")
