@@ -55,7 +55,6 @@ class Wish:
     ids: Sequence[int]
     reason: str
     back: str
-    is_confirmed: bool
 
     @classmethod
     def of(cls, request: HttpRequest, *, ids: Sequence[int] | None = None) -> "Wish":
@@ -64,13 +63,7 @@ class Wish:
         if ids is None:
             numbers = map(as_number, request.POST.getlist("ids"))
             ids = [pk for pk in numbers if pk is not None][:MAX_CHOSEN]
-        return cls(
-            verb=verb,
-            ids=ids,
-            reason=reason_of(request),
-            back=back_of(request),
-            is_confirmed="confirmed" in request.POST,
-        )
+        return cls(verb=verb, ids=ids, reason=reason_of(request), back=back_of(request))
 
     @property
     def must_ask(self) -> bool:
@@ -93,9 +86,37 @@ def verbs_for(user: Any) -> list[Verb]:
     return [verb for verb in Verb if user.has_perm(f"eda_django.{PERMISSIONS[verb]}")]
 
 
+def written(request: HttpRequest, name: str) -> str:
+    """Return a text of a form. Databases refuse NUL, and it is for people."""
+    return request.POST.get(name, "").replace("\x00", "").strip()[:MAX_REASON]
+
+
 def reason_of(request: HttpRequest) -> str:
-    # Databases refuse NUL, and a log's entry is for people.
-    return request.POST.get("reason", "").replace("\x00", "").strip()[:MAX_REASON]
+    return written(request, "reason")
+
+
+def is_meant(request: HttpRequest, verb: Verb) -> bool:
+    """Whether the operator has confirmed it, with a reason where one is needed."""
+    return "confirmed" in request.POST and (verb != Verb.DISCARD or bool(reason_of(request)))
+
+
+def ask(
+    console: Any, request: HttpRequest, verb: Verb, template: str, **context: Any
+) -> HttpResponse:
+    """Show the page that asks whether a verb is really meant, and why."""
+    needs_reason, is_confirmed = verb == Verb.DISCARD, "confirmed" in request.POST
+    page: HttpResponse = console.show(
+        request,
+        template,
+        verb.label,
+        verb=verb,
+        explanation=EXPLANATIONS[verb],
+        reason=reason_of(request),
+        needs_reason=needs_reason,
+        complaint=_("Say why: it goes into the log.") if needs_reason and is_confirmed else "",
+        **context,
+    )
+    return page
 
 
 def back_of(request: HttpRequest) -> str:
@@ -108,9 +129,8 @@ def back_of(request: HttpRequest) -> str:
 
 def fulfil(console: Any, request: HttpRequest, wish: Wish) -> HttpResponse:
     """Do it, or ask first whether that is really meant."""
-    is_unreasoned = wish.verb == Verb.DISCARD and not wish.reason
-    if (wish.must_ask and not wish.is_confirmed) or is_unreasoned:
-        return _ask(console, request, wish, complain=wish.is_confirmed and is_unreasoned)
+    if wish.must_ask and not is_meant(request, wish.verb):
+        return _ask(console, request, wish)
     using = router.db_for_write(Delivery)
     rows: Any = Delivery.objects.using(using)
     with writing(using):
@@ -121,22 +141,21 @@ def fulfil(console: Any, request: HttpRequest, wish: Wish) -> HttpResponse:
     return HttpResponseRedirect(wish.back)
 
 
-def _ask(console: Any, request: HttpRequest, wish: Wish, *, complain: bool) -> HttpResponse:
+def _ask(console: Any, request: HttpRequest, wish: Wish) -> HttpResponse:
     rows = Delivery.objects.filter(pk__in=wish.ids).order_by("-pk")
     count = len(set(wish.ids))
-    states = Counter(map(state_of, rows.only("status", "attempts")))
-    context = {
-        "wish": wish,
-        "explanation": EXPLANATIONS[wish.verb],
-        "deliveries": rows.select_related("event").defer("event__data", "event__headers")[:SHOWN],
-        "count": count,
-        "states": counted(states),
-        "more": max(count - SHOWN, 0),
-        "needs_reason": wish.verb == Verb.DISCARD,
-        "complaint": _("Say why: it goes into the log.") if complain else "",
-    }
-    page: HttpResponse = console.show(request, "confirm.html", wish.verb.label, **context)
-    return page
+    return ask(
+        console,
+        request,
+        wish.verb,
+        "confirm.html",
+        ids=wish.ids,
+        back=wish.back,
+        deliveries=rows.select_related("event").defer("event__data", "event__headers")[:SHOWN],
+        count=count,
+        states=counted(Counter(map(state_of, rows.only("status", "attempts")))),
+        more=max(count - SHOWN, 0),
+    )
 
 
 def say(request: HttpRequest, verb: str, changed: int, passed_over: int) -> None:

@@ -8,21 +8,17 @@ from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from ..models import Attempt, Delivery, Status
 from ..models.bulk_operation import Verb
-from ..models.selection import Selection
 from ..models.status import FINISHED
-from ..models.windows import first_event_since
-from ..payloads import text_problem
 from .acting import PERMISSIONS, Wish, fulfil, verbs_for
 from .attempts import latest, shown
 from .bulk import begin
 from .display import badge, breakable, column, last_part, state_of
-from .filters import AGES, AgeFilter, QueueFilter, StatusFilter, SubscriberFilter
+from .filters import AgeFilter, QueueFilter, StatusFilter, SubscriberFilter, selection_of
 from .keyset import KeysetAdmin, KeysetChangeList
 from .masking import as_json, without_secrets
 
@@ -34,18 +30,6 @@ class DeliveryChangeList(KeysetChangeList):
         self.selection = selection_of(request.GET)
         rows = super().get_queryset(request, *args, **kwargs)
         return rows.none() if self.selection is None else self.selection.among(rows)
-
-
-def selection_of(query: Any) -> Selection | None:
-    """Return what the list's address selects; None if it can't select anything."""
-    names = ("status", "subscriber", "queue", "fingerprint")
-    values = {name: query.get(name, "") for name in names} | {"search": query.get("q", "").strip()}
-    if any(text_problem(value) for value in values.values()):
-        return None
-    until = 0
-    if query.get("age") in AGES:
-        until = first_event_since(timezone.now() - AGES[query["age"]][1], Delivery.objects.db)
-    return Selection(until_event=until, **values)
 
 
 def action(verb: Verb) -> Callable[..., HttpResponse]:

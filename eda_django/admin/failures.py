@@ -1,5 +1,6 @@
 """Failures by cause: look at one, try one, then all; or discard them, with a reason."""
 
+from dataclasses import replace
 from typing import Any
 
 from django.contrib import admin, messages
@@ -16,16 +17,7 @@ from ..models.bulk_operation import Verb
 from ..models.groups import Group, groups
 from ..models.selection import Selection
 from ..payloads import text_problem
-from .acting import (
-    EXPLANATIONS,
-    MAX_AT_ONCE,
-    MAX_REASON,
-    Wish,
-    fulfil,
-    reason_of,
-    verb_of,
-    verbs_for,
-)
+from .acting import MAX_AT_ONCE, Wish, ask, fulfil, is_meant, verb_of, verbs_for, written
 from .bulk import start
 from .display import badge, since, state_of
 from .history import NOTED, log
@@ -98,30 +90,15 @@ class FailureAdmin(PageAdmin):
         self.require(request)
         verb = verb_of(request)
         group = _group_of(request.POST)
-        reason = reason_of(request)
-        is_confirmed, needs_reason = "confirmed" in request.POST, verb == Verb.DISCARD
-        if not is_confirmed or (needs_reason and not reason):
-            return self.show(
-                request,
-                "confirm_group.html",
-                verb.label,
-                group=group,
-                verb=verb,
-                explanation=EXPLANATIONS[verb],
-                reason=reason,
-                needs_reason=needs_reason,
-                complaint=_("Say why: it goes into the log.") if is_confirmed else "",
-            )
+        if not is_meant(request, verb):
+            return ask(self, request, verb, "confirm_group.html", group=group)
         selection = Selection(subscriber=group.subscriber, fingerprint=group.fingerprint)
         if group.count > MAX_AT_ONCE:
-            operation = start(request, verb, selection, reason)
-            page = reverse("admin:eda_django_bulkoperation_change", args=[operation.pk])
-            return HttpResponseRedirect(page)
+            return start(request, verb, selection)
         rows = selection.among(Delivery.objects.all()).order_by("pk")
         ids = list(rows.values_list("pk", flat=True)[:MAX_AT_ONCE])
         back = reverse("admin:eda_django_failure_changelist")
-        wish = Wish(verb=verb, ids=ids, reason=reason, back=back, is_confirmed=True)
-        return fulfil(self, request, wish)
+        return fulfil(self, request, replace(Wish.of(request, ids=ids), back=back))
 
     def note_view(self, request: HttpRequest) -> HttpResponse:
         """Keep a note on the group; an empty one is removed."""
@@ -129,7 +106,7 @@ class FailureAdmin(PageAdmin):
         if request.method != "POST":
             raise Http404
         group = _group_of(request.POST)
-        text = request.POST.get("text", "").replace("\x00", "").strip()[:MAX_REASON]
+        text = written(request, "text")
         using = router.db_for_write(FailureNote)
         of = {"subscriber": group.subscriber, "fingerprint": group.fingerprint}
         notes = FailureNote.objects.using(using)

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from .. import conf
 from ..models import Delivery, OutboxEvent, Status
 from ..models.search import types_in_the_outbox
-from ..models.selection import RETRYING
+from ..models.selection import RETRYING, Selection
 from ..models.statistics import subscribers_with_history
 from ..models.windows import SLACK, first_event_since
 from ..payloads import text_problem
@@ -179,3 +179,15 @@ class AgeFilter(SelectionFilter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
         return [(name, label) for name, (label, _length) in AGES.items()]
+
+
+def selection_of(query: Any) -> Selection | None:
+    """Return what the list's address selects; None if it can't select anything."""
+    names = ("status", "subscriber", "queue", "fingerprint")
+    values = {name: query.get(name, "") for name in names} | {"search": query.get("q", "").strip()}
+    if any(text_problem(value) for value in values.values()):
+        return None
+    until = 0
+    if query.get("age") in AGES:
+        until = first_event_since(timezone.now() - AGES[query["age"]][1], Delivery.objects.db)
+    return Selection(until_event=until, **values)
