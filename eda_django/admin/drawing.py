@@ -81,8 +81,12 @@ def drawing(types: Mapping[str, tuple[Sequence[str], Sequence[str]]]) -> Drawing
 
 
 def _in_order(groups: Iterable[Sequence[str]]) -> list[str]:
-    # As they come with the types, so that few lines cross.
-    return list(dict.fromkeys(name for names in groups for name in names))
+    """Return the names of each type's group by the middle of their types: few lines cross so."""
+    places: dict[str, list[int]] = {}
+    for place, names in enumerate(groups):
+        for name in names:
+            places.setdefault(name, []).append(place)
+    return sorted(places, key=lambda name: sum(places[name]) / len(places[name]))
 
 
 def _line(start: Box, end: Box) -> Line:

@@ -7,6 +7,7 @@ import pytest
 from django.utils import timezone
 
 from eda_django import publish, publishes
+from eda_django.admin.drawing import drawing
 from eda_django.models import OutboxEvent
 from eda_django.registry import registry
 from tests.console import VIEW, operator, url
@@ -56,8 +57,6 @@ def test_the_catalogue_tells_what_waits_for_newer_code_and_what_was_seen_long_ag
 
 
 def test_who_publishes_what_to_whom_is_drawn_for_fifty_types() -> None:
-    from eda_django.admin.drawing import drawing
-
     types = {f"app.type_{n}": ([f"p{n // 3}"], [f"s{n}", f"s{(n * 7) % 50}"]) for n in range(50)}
     drawn = drawing(types)
     places = [(box.x, box.y) for box in drawn.boxes]
@@ -68,3 +67,10 @@ def test_who_publishes_what_to_whom_is_drawn_for_fifty_types() -> None:
             min(b - a for a, b in zip(heights, heights[1:], strict=False)) >= drawn.boxes[0].height
         )
     assert all(0 <= box.y <= drawn.height - box.height for box in drawn.boxes)
+
+
+def test_who_gets_everything_stands_in_the_middle_of_the_drawing() -> None:
+    """Not where its first type stands: its lines would cross all others."""
+    types = {f"app.type_{n}": ([], ["audit", f"s{n}"]) for n in range(9)}
+    found = [box.name for box in drawing(types).boxes if box.kind == "subscriber"]
+    assert found == ["s0", "s1", "s2", "s3", "audit", *(f"s{n}" for n in range(4, 9))]

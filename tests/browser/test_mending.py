@@ -66,8 +66,11 @@ def test_a_night_at_the_console(failing: DemoProcess, office: Office) -> None:
     expect(log).to_contain_text("Discarded: paid by telephone")
     expect(log).to_contain_text("root")
 
-    # And the rest of the group.
+    # And the rest of the group, with a word for the next one who looks.
     root.open_group()
+    page.get_by_label("What the next one should know").fill("Card 0259: ring the gateway.")
+    root.press("Keep the note")
+    expect(page.locator(".eda-note")).to_contain_text("Card 0259: ring the gateway. root,")
     root.press("Retry: all…")
     expect(page.locator("#content-main")).to_contain_text(f"{ORDERS - 2} dead")
     page.get_by_label("Reason").fill("the gateway is back")
