@@ -71,6 +71,8 @@ def test_who_publishes_what_to_whom_is_drawn_for_fifty_types() -> None:
 
 def test_who_gets_everything_stands_in_the_middle_of_the_drawing() -> None:
     """Not where its first type stands: its lines would cross all others."""
-    types = {f"app.type_{n}": ([], ["audit", f"s{n}"]) for n in range(9)}
+    types: dict[str, tuple[list[str], list[str]]] = {
+        f"app.type_{n}": ([], ["audit", f"s{n}"]) for n in range(9)
+    }
     found = [box.name for box in drawing(types).boxes if box.kind == "subscriber"]
     assert found == ["s0", "s1", "s2", "s3", "audit", *(f"s{n}" for n in range(4, 9))]
