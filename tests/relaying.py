@@ -148,8 +148,12 @@ def in_threads(*functions: Callable[[], Any]) -> list[Any]:
         finally:
             connections.close_all()
 
-    with ThreadPoolExecutor(len(functions)) as pool:
+    pool = ThreadPoolExecutor(len(functions))
+    try:
         return list(pool.map(run, functions, timeout=60))
+    finally:
+        # Not waited for: one that waits for a lock of this thread's would wait for ever.
+        pool.shutdown(wait=False)
 
 
 def cut_connection(*, using: str = DEFAULT_DB_ALIAS) -> None:
