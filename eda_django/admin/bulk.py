@@ -5,6 +5,8 @@ from typing import Any
 from django.db import router
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from .. import signals
 from ..models import BulkOperation, Delivery
@@ -12,9 +14,19 @@ from ..models.bulk_operation import COUNTED, Verb, within_reach
 from ..models.locking import writing
 from ..models.selection import Selection
 from .acting import ask, back_of, is_meant, reason_of, verb_of
-from .display import counted
+from .display import LABELS, counted
 from .filters import selection_of
 from .history import entry, log
+
+# What the parts of a Selection are called.
+NAMES = {
+    "status": gettext_lazy("state"),
+    "subscriber": gettext_lazy("subscription"),
+    "queue": gettext_lazy("queue"),
+    "fingerprint": gettext_lazy("cause"),
+    "until_event": gettext_lazy("events before number"),
+    "search": gettext_lazy("search"),
+}
 
 
 def begin(console: Any, request: HttpRequest) -> HttpResponse:
@@ -29,7 +41,6 @@ def begin(console: Any, request: HttpRequest) -> HttpResponse:
         return HttpResponseRedirect(reverse("admin:eda_django_delivery_changelist"))
     if is_meant(request, verb):
         return start(request, verb, selection)
-    selected = described(selection)
     return ask(
         console,
         request,
@@ -37,8 +48,8 @@ def begin(console: Any, request: HttpRequest) -> HttpResponse:
         "confirm_all.html",
         query=query.urlencode(),
         back=back_of(request),
-        selected=selected,
-        is_everything=selected == "*",
+        selected=in_words(selection),
+        is_everything=not chosen_in(selection),
         reach=counted(within_reach(selection.among(Delivery.objects.all()), verb), COUNTED),
     )
 
@@ -61,7 +72,20 @@ def start(request: HttpRequest, verb: Verb, selection: Selection) -> HttpRespons
     return HttpResponseRedirect(page)
 
 
+def chosen_in(selection: Selection) -> dict[str, Any]:
+    """Return what was chosen of a selection."""
+    return {name: value for name, value in selection.as_json().items() if value}
+
+
 def described(selection: Selection) -> str:
-    """Return what is selected, as text: names and values of what was chosen."""
-    chosen = {name: value for name, value in selection.as_json().items() if value}
-    return ", ".join(f"{name}={value}" for name, value in chosen.items()) or "*"
+    """Return what is selected as the admin's log stores it: in words of no language."""
+    return ", ".join(f"{name}={value}" for name, value in chosen_in(selection).items()) or "*"
+
+
+def in_words(selection: Selection) -> str:
+    """Return what is selected as operators read it."""
+    shown = (
+        f"{NAMES[name]}: {LABELS.get(value, value) if name == 'status' else value}"
+        for name, value in chosen_in(selection).items()
+    )
+    return ", ".join(shown) or _("all")

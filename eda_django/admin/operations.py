@@ -15,7 +15,7 @@ from ..models.bulk_operation import COUNTED, OperationStatus
 from ..models.heartbeat import GONE
 from ..models.selection import Selection
 from .acting import PERMISSIONS, outcome
-from .bulk import described
+from .bulk import in_words
 from .display import counted
 from .history import CANCELLED, log, told
 from .readonly import ReadOnlyAdmin
@@ -44,7 +44,7 @@ class OperationAdmin(ReadOnlyAdmin):
 
     @admin.display(description=gettext_lazy("filter"))
     def meant(self, operation: BulkOperation) -> str:
-        return described(Selection.of(operation.selection))
+        return in_words(Selection.of(operation.selection))
 
     @admin.display(description=gettext_lazy("progress"))
     def progress(self, operation: BulkOperation) -> str:
@@ -58,7 +58,7 @@ class OperationAdmin(ReadOnlyAdmin):
             f"{row.get_verb_display()}: {row.get_status_display()}",
             operation=row,
             original=row,
-            selected=described(Selection.of(row.selection)),
+            selected=in_words(Selection.of(row.selection)),
             outcome=outcome(row.verb, row.changed, row.passed_over),
             left=counted(row.left(), COUNTED),
             is_running=is_running,

@@ -3,7 +3,9 @@
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
+from django.utils.translation import override
 
+from eda_django.admin.bulk import in_words
 from eda_django.models import BulkOperation, Delivery
 from eda_django.models.selection import Selection
 from eda_django.relay import Relay
@@ -20,7 +22,7 @@ def test_everything_that_the_filter_matches_is_done_by_a_relay_and_shown() -> No
     client = operator(*VIEW, "discard_delivery")
     data = {"verb": "discard", "query": "status=dead&subscriber=testapp.behave"}
     asked = client.post(url("delivery_act_on_all"), data)
-    assert b"status=dead, subscriber=testapp.behave" in asked.content
+    assert b"every delivery with state: Dead, subscription: testapp.behave." in asked.content
     assert b"Say why" in client.post(url("delivery_act_on_all"), {**data, "confirmed": 1}).content
     assert not BulkOperation.objects.exists()
     client.post(url("delivery_act_on_all"), {**data, "confirmed": 1, "reason": "obsolete"})
@@ -55,6 +57,26 @@ def test_the_question_says_to_how_many_it_would_be_done() -> None:
     assert "it would be done to: Pending: 1." in asked("retry_now")
     assert "it would be done to: Pending: 1, Dead: 3." in asked("discard")
     assert "none of them is in a state for it" in asked("retry", "status=succeeded")
+
+
+def test_the_filter_is_told_in_words() -> None:
+    """Every part of a selection has a name for people."""
+    every = Selection(
+        status="retrying",
+        subscriber="a.b",
+        queue="slow",
+        fingerprint="f0",
+        until_event=7,
+        search="order-7",
+    )
+    assert all(every.as_json().values())
+    assert in_words(every) == (
+        "state: Retrying, subscription: a.b, queue: slow, cause: f0, events before number: 7, "
+        "search: order-7"
+    )
+    assert in_words(Selection()) == "all"
+    with override("de"):
+        assert in_words(Selection(status="dead")) == "Zustand: Tot"
 
 
 def test_many_are_counted_no_further_than_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
