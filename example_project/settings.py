@@ -126,5 +126,9 @@ LOGGING = {
     "disable_existing_loggers": False,
     "formatters": {"plain": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
-    "loggers": {"eda_django": {"handlers": ["console"], "level": "INFO"}},
+    "loggers": {
+        "eda_django": {"handlers": ["console"], "level": "INFO"},
+        # Without DEBUG Django would send the traceback by mail only.
+        "django.request": {"handlers": ["console"], "level": "ERROR", "propagate": False},
+    },
 }

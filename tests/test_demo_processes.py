@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.error import URLError
+from urllib.error import HTTPError, URLError
 
 import pytest
 import redis
@@ -177,6 +177,10 @@ def test_a_demo_mends_itself_and_ends_with_everything_it_started(demo: DemoProce
     address = demo.address()
     assert f"Shop: {address}" in demo.text
     assert "login admin, password admin" in demo.text
+    # Of an order of an earlier demo, in a tab that is still open.
+    with pytest.raises(HTTPError) as missing:
+        Browser(address).get("/orders/00000000-0000-0000-0000-000000000000/")
+    assert "That is not here" in missing.value.read().decode()
     relay = demo.pid_of("manage.py relay")
     assert relay
     os.kill(relay, signal.SIGKILL)

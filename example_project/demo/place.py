@@ -1,6 +1,7 @@
 """The demo's folder: its database, logs, mail and switches, new at every start."""
 
 import fcntl
+import os
 import shutil
 from pathlib import Path
 from types import TracebackType
@@ -54,6 +55,8 @@ class Place:
         """Return what tells the settings, and every piece, where everything is."""
         return {
             "DJANGO_SETTINGS_MODULE": "example_project.settings",
+            # A visitor who comes with yesterday's address is to see the shop's own page.
+            "DEBUG": os.environ.get("DEBUG") or "0",
             "DEMO_DIR": str(self.folder),
             VARIABLE: str(self.switches),
         }
