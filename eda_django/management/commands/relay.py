@@ -18,7 +18,7 @@ from eda_django.dispatch import default_queue
 from eda_django.exceptions import TransportUnavailable
 from eda_django.inline import InlineTransport
 from eda_django.relay import Relay
-from eda_django.sole import SoleRelay
+from eda_django.sole_relay import SoleRelay
 
 logger = logging.getLogger("eda_django")
 

@@ -10,7 +10,7 @@ from django.core.management.base import CommandError
 from django.db import connection, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from eda_django.sole import SoleRelay
+from eda_django.sole_relay import SoleRelay
 
 SQLITE = "django.db.backends.sqlite3"
 
