@@ -36,6 +36,7 @@ ABOUT = {
         "dispatch/test_inline.py",
         "relay/",
         "test_floor.py",
+        "test_inquiry.py",
         "test_recovery",
         "test_relay_command.py",
     ),

@@ -156,3 +156,26 @@ def test_a_turn_that_found_nothing_from_its_floor_on_looks_at_leases_before_it_s
     transport = relay.transport
     assert isinstance(transport, Recorder)
     assert len(transport.asked) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_relay_that_is_rung_for_claims_from_its_floor_on_and_nothing_scheduled(
+    relay: Relay,
+) -> None:
+    happen(2)
+    with Statements() as captured:
+        assert relay.poll(has_rung=True) == 0.0
+    assert len([sql for sql in captured.texts if "id >= " in sql]) == 1
+    assert [sql for sql in captured.texts if "available_at <= " in sql.replace('"', "")] == []
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(("interval", "seconds"), [(600.0, SHARE * 2.0), (3.0, 3.0)])
+def test_an_idle_relay_waits_for_its_next_sweep_and_no_longer_than_it_polls(
+    relay: Relay, interval: float, seconds: float
+) -> None:
+    relay.poll_interval = interval
+    # Twice: one sweep may have been slow for another reason.
+    relay.floor.swept(2.0)
+    relay.floor.swept(2.0)
+    assert relay.poll() == pytest.approx(seconds)

@@ -4,9 +4,9 @@ import threading
 
 import pytest
 
-from eda_django.relay import FIRST_PAUSE, LONGEST_PAUSE, Relay
+from eda_django.relay import FIRST_PAUSE, LONGEST_PAUSE, SLOW, Relay
 from tests.relay.standing_in import Clock
-from tests.relaying import Recorder, Statements, happen, on_happened, write
+from tests.relaying import Recorder, Statements, happen, lapse_leases, on_happened, write
 
 
 class Sleeper(Recorder):
@@ -115,3 +115,40 @@ def test_a_ring_for_what_is_no_event_leads_to_a_look() -> None:
     relay.deliveries.release(chunk.token, chunk.delivery_ids)
     assert relay.poll(has_rung=True) == 0.0
     assert transport.ids == list(chunk.delivery_ids)
+
+
+class Passing(Relay):
+    """A relay that finds every lapsed lease in other hands."""
+
+    def reconcile(self) -> int:
+        return 0
+
+
+@pytest.mark.django_db
+def test_a_relay_that_can_do_nothing_about_a_lapsed_lease_looks_again_after_a_second() -> None:
+    on_happened(write)
+    transport = Recorder()
+    relay = Passing(transport=transport, poll_interval=9.0)
+    happen()
+    relay.drain()
+    lapse_leases()
+    assert relay.poll() == SLOW
+
+
+@pytest.mark.django_db
+def test_the_bell_is_heard_by_the_turn_that_follows_and_by_no_other() -> None:
+    heard: list[bool] = []
+
+    class Listening(Relay):
+        def turn(self, *, has_rung: bool = False) -> float:
+            heard.append(has_rung)
+            if len(heard) == 3:
+                self.stop()
+            return 0.0
+
+    class Once(Recorder):
+        def wait(self, seconds: float, *, using: str, wake: threading.Event) -> bool:
+            return len(heard) == 1
+
+    Listening(transport=Once()).run()
+    assert heard == [False, True, False]

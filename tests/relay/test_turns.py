@@ -1,12 +1,14 @@
 """What one turn does, and how much of it."""
 
 import pytest
+from django.db.models import Model
 
 from eda_django.models import Delivery, OutboxEvent
 from eda_django.models.clock import after
+from eda_django.registry import registry
 from eda_django.relay import Relay
 from tests.relay.standing_in import nothing
-from tests.relaying import Recorder, happen, on_happened, relayed
+from tests.relaying import Recorder, Statements, happen, on_happened, relayed
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -42,3 +44,23 @@ def test_what_was_put_aside_since_waits_for_its_time() -> None:
     on_happened(nothing)
     relay.turn()
     assert OutboxEvent.objects.set_aside().count() == 1
+
+
+@pytest.mark.parametrize("model", [OutboxEvent, Delivery])
+def test_what_older_code_put_aside_is_let_go_in_batches(model: type[Model]) -> None:
+    """So that no transaction of a relay is longer than a batch."""
+    happen(5)
+    if model is Delivery:
+        on_happened(nothing)
+        transport = Recorder()
+        Relay(transport=transport).drain()
+        registry.remove("t.sub")
+        transport.work()
+    else:
+        Relay(transport=Recorder()).drain()
+    on_happened(nothing)
+    with Statements() as captured:
+        Relay(transport=Recorder(), batch_size=2).retry_known()
+    table = model._meta.db_table
+    changes = [sql for sql in captured.texts if sql.startswith("UPDATE") and table in sql]
+    assert len(changes) == 3
