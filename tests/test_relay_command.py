@@ -54,7 +54,7 @@ class TestMessages:
             raise OperationalError("nobody there")
 
         monkeypatch.setattr(connections["default"], "ensure_connection", refuse)
-        with pytest.raises(CommandError, match="'default' can't be reached: nobody there"):
+        with pytest.raises(CommandError, match="'default' can't .* DATABASES: nobody there"):
             call_command("relay")
 
     def test_missing_queue_is_named_with_the_setting(self, settings: Any) -> None:
@@ -120,7 +120,7 @@ class TestOnce:
         """G2."""
         settings.RQ_QUEUES = {name: queue_at(closed_port()) for name in settings.RQ_QUEUES}
         publish_notes(2)
-        with pytest.raises(CommandError, match="Redis can't be reached, nothing was lost: Error"):
+        with pytest.raises(CommandError, match="correct its address in RQ_QUEUES: Error"):
             call_command("relay", "--once")
         assert statuses() == [Status.PENDING] * 2
         assert not Delivery.objects.exclude(attempts=0).exists()

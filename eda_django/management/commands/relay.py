@@ -83,7 +83,10 @@ class Command(BaseCommand):
                 self.stdout.write(f"Relaying the outbox of {relay.using!r}. Ctrl-C ends it.")
                 relay.run()
         except TransportUnavailable as error:
-            raise CommandError(f"Redis can't be reached, nothing was lost: {error}") from error
+            raise CommandError(
+                f"Redis can't be reached, nothing was lost. Start it, or correct its address in "
+                f"RQ_QUEUES: {error}"
+            ) from error
         except (OperationalError, InterfaceError) as error:
             # With --once only: run() waits until an outage is over.
             raise CommandError(
@@ -102,7 +105,9 @@ class Command(BaseCommand):
         try:
             connections[using].ensure_connection()
         except DatabaseError as error:
-            raise CommandError(f"Database {using!r} can't be reached: {error}") from error
+            raise CommandError(
+                f"Database {using!r} can't be reached. Start it, or correct DATABASES: {error}"
+            ) from error
         if not has_outbox(using):
             raise CommandError(
                 f"Database {using!r} has no outbox. Run: manage.py migrate --database={using}"
