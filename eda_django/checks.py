@@ -8,10 +8,11 @@ from typing import Any
 from django.conf import settings
 from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags, Warning
+from django.core.exceptions import ImproperlyConfigured
 from django.db import OperationalError, connections, router
 
 from . import conf, payloads, secure
-from .dispatch import DEFAULT_TIMEOUT
+from .dispatch import default_timeout
 from .events import types
 from .exceptions import InvalidEventType
 from .models import OutboxEvent
@@ -221,8 +222,17 @@ def _queue_problems(subscription: Subscription) -> Iterator[CheckMessage]:
     if queue not in queues:
         # Said above, or, once for all that name no queue, by check_default_queue.
         return
-    limit = queues[queue].get("DEFAULT_TIMEOUT") or DEFAULT_TIMEOUT
-    if subscription.timeout and isinstance(limit, int) and 0 < limit < subscription.timeout:
+    yield from _timeout_problems(subscription, queue)
+
+
+def _timeout_problems(subscription: Subscription, queue: str) -> Iterator[CheckMessage]:
+    try:
+        limit = default_timeout(queue)
+    except ImproperlyConfigured as error:
+        problem, _, hint = str(error).rpartition(": ")
+        yield _warning("W002", f"{problem}.", hint.capitalize(), obj=subscription.path)
+        return
+    if subscription.timeout and 0 < limit < subscription.timeout:
         yield _warning(
             "W002",
             f"Subscriber {subscription.name!r} has timeout={subscription.timeout:g}, but its "

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from .chunks import Chunk
 from .consumer import consume
-from .dispatch import DEFAULT_TIMEOUT
+from .dispatch import default_timeout
 from .registry import registry
 
 logger = logging.getLogger("eda_django")
@@ -28,7 +28,7 @@ class InlineTransport:
             if self._stopping():
                 refused[chunk.token] = ""
                 continue
-            timeout = registry.timeout_of(chunk.subscriber, DEFAULT_TIMEOUT)
+            timeout = registry.timeout_of(chunk.subscriber, default_timeout(chunk.queue))
             try:
                 consume(chunk.delivery_ids, token=chunk.token.hex, using=using, timeout=timeout)
             except SystemExit:

@@ -1,15 +1,15 @@
 """How deliveries reach workers, and commits reach relays: the only package that knows RQ."""
 
 from .bell import doorbell, flush_doorbell, ring
-from .connections import DEFAULT_TIMEOUT, default_queue
+from .connections import default_queue, default_timeout
 from .queues import QueueState, queue_states
 from .rq_transport import RqTransport
 
 __all__ = [
-    "DEFAULT_TIMEOUT",
     "QueueState",
     "RqTransport",
     "default_queue",
+    "default_timeout",
     "doorbell",
     "flush_doorbell",
     "queue_states",

@@ -8,12 +8,11 @@ from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry as RedisRetry
 from rq import Queue
+from rq.exceptions import TimeoutFormatError
+from rq.utils import parse_timeout
 
 from .. import conf
 from ..registry import registry
-
-# Seconds a job may take on a queue that says nothing about it.
-DEFAULT_TIMEOUT = Queue.DEFAULT_TIMEOUT
 
 
 def has_queue(name: str) -> bool:
@@ -31,6 +30,21 @@ def default_queue() -> str:
             f"one that is ({known}). Commits wake the relay through its Redis."
         )
     return name
+
+
+def default_timeout(queue: str) -> int:
+    """Return the seconds that a job may take on a queue: its own, else RQ's. -1 means no limit.
+
+    Raises ImproperlyConfigured if RQ can't read what RQ_QUEUES says.
+    """
+    said = django_rq_settings.QUEUES.get(queue, {}).get("DEFAULT_TIMEOUT")
+    try:
+        return parse_timeout(said) or Queue.DEFAULT_TIMEOUT
+    except (TimeoutFormatError, TypeError, AssertionError) as error:
+        raise ImproperlyConfigured(
+            f"RQ_QUEUES[{queue!r}] has DEFAULT_TIMEOUT={said!r}, which RQ can't read: give "
+            f"seconds, or a text such as '90s', '5m' or '1h'."
+        ) from error
 
 
 def servers_in_use() -> dict[str, str]:

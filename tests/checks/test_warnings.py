@@ -36,11 +36,34 @@ def test_w002_a_timeout_above_the_queues(alone: None, settings: Any):
     )
 
 
-@pytest.mark.parametrize("limit", [60, 3600, -1, "1h", None])
+@pytest.mark.parametrize("limit", [60, 3600, -1, "1h", "60", None])
 def test_w002_is_silent_where_the_queue_allows_as_much(alone: None, settings: Any, limit: Any):
     settings.RQ_QUEUES = {"default": {}, "fast": {"DEFAULT_TIMEOUT": limit}}
     subscribes(Noted, queue="fast", timeout=60)(on_event)
     assert found() == []
+
+
+@pytest.mark.parametrize("limit", ["10s", "10", 10.5])
+def test_w002_reads_a_limit_as_rq_does(alone: None, settings: Any, limit: Any):
+    settings.RQ_QUEUES = {"default": {}, "fast": {"DEFAULT_TIMEOUT": limit}}
+    subscribes(Noted, queue="fast", timeout=30)(on_event)
+    assert [m.msg for m in found()] == [
+        f"Subscriber {ON_EVENT!r} has timeout=30, but its queue 'fast' is meant for jobs of at "
+        "most 10 s."
+    ]
+
+
+@pytest.mark.parametrize("limit", ["soon", "1 hour", [1]])
+def test_w002_a_limit_that_rq_can_not_read(alone: None, settings: Any, limit: Any):
+    settings.RQ_QUEUES = {"default": {}, "fast": {"DEFAULT_TIMEOUT": limit}}
+    subscribes(Noted, name="test.slow", queue="fast")(on_event)
+    assert_one(
+        "W002",
+        WARNING,
+        f"RQ_QUEUES['fast'] has DEFAULT_TIMEOUT={limit!r}, which RQ can't read.",
+        "Give seconds, or a text such as '90s', '5m' or '1h'.",
+        obj=ON_EVENT,
+    )
 
 
 def test_w002_counts_rqs_own_default(alone: None, settings: Any):

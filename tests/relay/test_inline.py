@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from eda_django import Event, inline
+from eda_django import Event
 from eda_django.inline import InlineTransport
 from eda_django.relay import Relay
 from tests.relaying import happen, on_happened, only_delivery
@@ -14,10 +14,9 @@ from tests.relaying import happen, on_happened, only_delivery
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def test_a_subscriber_without_a_time_limit_has_that_of_a_queue(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(inline, "DEFAULT_TIMEOUT", 0.05)
+def test_a_subscriber_without_a_time_limit_has_that_of_its_queue(settings: Any) -> None:
+    queues = settings.RQ_QUEUES
+    settings.RQ_QUEUES = {**queues, "default": {**queues["default"], "DEFAULT_TIMEOUT": "1s"}}
 
     def linger(seen: Event[Any]) -> None:
         time.sleep(5)
