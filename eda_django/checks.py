@@ -1,7 +1,7 @@
 """`manage.py check`: wrong use found before it is three in the morning."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from importlib import import_module
 from typing import Any
 
@@ -69,8 +69,8 @@ def check_default_queue(**_: Any) -> list[CheckMessage]:
             "E004",
             f"EDA_DJANGO['QUEUE'] is {queue!r}, which is not in RQ_QUEUES: subscribers that name "
             f"no queue get nothing, and commits don't wake the relay.",
-            f"Add {queue!r} to settings.RQ_QUEUES, or set EDA_DJANGO['QUEUE'] to one that it has: "
-            f"{', '.join(map(repr, queues))}.",
+            f"Add {queue!r} to settings.RQ_QUEUES"
+            + _or_else(queues, ", or set EDA_DJANGO['QUEUE'] to one that it has: "),
         )
     ]
 
@@ -214,8 +214,7 @@ def _queue_problems(subscription: Subscription) -> Iterator[CheckMessage]:
             "E004",
             f"Subscriber {subscription.name!r} has queue {subscription.queue!r}, which is not in "
             f"RQ_QUEUES.",
-            f"Add {subscription.queue!r} to settings.RQ_QUEUES; it has "
-            f"{', '.join(map(repr, queues))}.",
+            f"Add {subscription.queue!r} to settings.RQ_QUEUES" + _or_else(queues, "; it has "),
             obj=subscription.path,
         )
     queue = subscription.queue or _default_queue()
@@ -240,6 +239,11 @@ def _timeout_problems(subscription: Subscription, queue: str) -> Iterator[CheckM
             f"Raise DEFAULT_TIMEOUT of RQ_QUEUES[{queue!r}], or lower the subscriber's timeout.",
             obj=subscription.path,
         )
+
+
+def _or_else(queues: Iterable[str], head: str) -> str:
+    known = ", ".join(map(repr, queues))
+    return f"{head}{known}." if known else ", which has no queue yet."
 
 
 def _queues() -> Any:
@@ -272,4 +276,5 @@ def _warning(number: str, text: str, hint: str, obj: Any = None) -> Warning:
 
 
 def _with_page(hint: str, number: str) -> str:
-    return f'{hint} See {number} on the page "{PAGE}" of the documentation.'
+    stop = "" if hint.endswith(".") else "."
+    return f'{hint}{stop} See {number} on the page "{PAGE}" of the documentation.'

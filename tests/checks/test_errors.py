@@ -133,6 +133,16 @@ def test_e004_a_queue_that_is_not_in_rq_queues(alone: None, settings: Any):
     )
 
 
+@override_settings(EDA_DJANGO={"QUEUE": "events"}, RQ_QUEUES={})
+def test_e004_names_no_queue_to_take_where_there_is_none(alone: None):
+    subscribes(Noted, queue="fast")(on_event)
+    page = 'See E004 on the page "System checks" of the documentation.'
+    assert [m.hint for m in found()] == [
+        f"Add 'events' to settings.RQ_QUEUES, which has no queue yet. {page}",
+        f"Add 'fast' to settings.RQ_QUEUES, which has no queue yet. {page}",
+    ]
+
+
 NO_DEFAULT = (
     "EDA_DJANGO['QUEUE'] is {!r}, which is not in RQ_QUEUES: subscribers that name no queue get "
     "nothing, and commits don't wake the relay."

@@ -87,7 +87,7 @@ def test_w003_a_database_in_use_without_the_outbox(monkeypatch: pytest.MonkeyPat
         "W003",
         WARNING,
         "Database 'default' has no table 'not_migrated', so publish() and the relay fail there.",
-        "Run: manage.py migrate --database=default eda_django",
+        "Run: manage.py migrate --database=default eda_django.",
         obj=None,
         databases=["default"],
     )
