@@ -9,7 +9,7 @@ from ..exceptions import InvalidEvent, UndecodablePayload
 from . import misfits
 from .adapters import adapter, field_names
 from .losses import lost
-from .redaction import dotted
+from .redaction import described, dotted
 from .trees import as_text, dumps
 
 
@@ -24,7 +24,7 @@ def encode(declared: EventType, payload: Any) -> tuple[Any, Any]:
         if not isinstance(payload, dict):
             raise InvalidEvent(
                 f"{subject} is declared without a class, so its payload must be a dict, not "
-                f"{type(payload).__qualname__}. Declare its class with @event({declared.name!r})."
+                f"{_shown(payload)}. Declare its class with @event({declared.name!r})."
             )
         tree = _untyped(subject, payload)
         _checked(subject, tree)
@@ -84,9 +84,16 @@ def _as_declared(subject: str, declared: type, payload: Any) -> Any:
     if issubclass(declared, dict) or not isinstance(payload, declared):
         raise InvalidEvent(
             f"{subject} needs a payload of type {declared.__qualname__} or a dict of its fields, "
-            f"not {type(payload).__qualname__}."
+            f"not {_shown(payload)}."
         )
     return payload
+
+
+def _shown(payload: Any) -> str:
+    # A text may be the payload's own JSON: then it is as private as what REDACT names in it.
+    is_text = isinstance(payload, str)
+    text = payload if is_text else repr(payload) if isinstance(payload, bytes) else ""
+    return described(payload, tuple(name for name in conf.get("REDACT") if name in text))
 
 
 def _from_dict(subject: str, declared: type, payload: dict[Any, Any]) -> Any:

@@ -28,34 +28,35 @@ from tests.payloads.declaring import (
         (
             Line,
             5,
-            "Event 'test.x' needs a payload of type Line or a dict of its fields, not int.",
+            "Event 'test.x' needs a payload of type Line or a dict of its fields, not 5 (int).",
         ),
         (
             Address,
             "Hill 5",
-            "Event 'test.x' needs a payload of type Address or a dict of its fields, not str.",
+            "Event 'test.x' needs a payload of type Address or a dict of its fields, not 'Hill 5' "
+            "(str).",
         ),
         (
             Line,
             Tree(1),
-            "Event 'test.x' needs a payload of type Line or a dict of its fields, not Tree.",
+            "Event 'test.x' needs a payload of type Line or a dict of its fields, not a Tree.",
         ),
         (
             Line,
             Line,
-            "Event 'test.x' needs a payload of type Line or a dict of its fields, not type.",
+            "Event 'test.x' needs a payload of type Line or a dict of its fields, not a type.",
         ),
         (
             None,
             Line("a", Decimal(1)),
-            "Event 'test.x' is declared without a class, so its payload must be a dict, not Line. "
-            "Declare its class with @event('test.x').",
+            "Event 'test.x' is declared without a class, so its payload must be a dict, not a "
+            "Line. Declare its class with @event('test.x').",
         ),
         (
             None,
             None,
-            "Event 'test.x' is declared without a class, so its payload must be a dict, not "
-            "NoneType. Declare its class with @event('test.x').",
+            "Event 'test.x' is declared without a class, so its payload must be a dict, not None "
+            "(NoneType). Declare its class with @event('test.x').",
         ),
     ],
 )

@@ -36,6 +36,8 @@ class Payment(BaseModel):
         (None, {"card": {"owner": "4111-1111", "number": object()}}),
         (None, {"token": "4111-1111\x00"}),
         (None, {"token": b"4111-1111\xff"}),
+        (Payment, '{"total": 1, "token": "4111-1111"}'),
+        (None, b'{"total": 1, "card": "4111-1111"}'),
         (None, {"token": {"4111": math.nan}}),
     ],
 )
