@@ -141,7 +141,10 @@ def name_problem(name: object) -> str:
     if not isinstance(name, str):
         return f"an event's name must be a text such as 'orders.order_placed', not {_short(name)}."
     if len(name) > MAX_NAME:
-        return f"an event's name may have {MAX_NAME} characters, this one has {len(name)}."
+        return (
+            f"an event's name may have {MAX_NAME} characters, this one has {len(name)}: take "
+            f"a shorter one."
+        )
     if not _NAME.match(name):
         return (
             "an event's name has letters, digits, '_', '-', '.', ':' and '/' only, and begins with "

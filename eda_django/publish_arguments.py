@@ -12,6 +12,7 @@ from .payloads import described, encode_headers, text_problem
 MISSING: Any = object()
 # Characters of a text that is too long.
 SHOWN = 40
+SHORTEN = "take a shorter one, such as a hash of it"
 
 
 def resolve(event: Any, payload: Any = MISSING) -> tuple[EventType, Any]:
@@ -78,10 +79,11 @@ def as_text(option: str, value: object) -> str:
     except ValueError:
         # Python refuses to write numbers of more than 4,300 digits.
         problem = f"is a number of thousands of digits, and may have {MAX_NAME}"
-        raise InvalidEvent(f"{option} {problem}.") from None
+        raise InvalidEvent(f"{option} {problem}: {SHORTEN}.") from None
     if len(text) > MAX_NAME:
         raise InvalidEvent(
-            f"{option}={text[:SHOWN]!r}… has {len(text)} characters, and may have {MAX_NAME}."
+            f"{option}={text[:SHOWN]!r}… has {len(text)} characters, and may have {MAX_NAME}: "
+            f"{SHORTEN}."
         )
     if problem := text_problem(text):
         raise InvalidEvent(f"{option}={text!r} {problem}.")

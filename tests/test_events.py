@@ -97,7 +97,10 @@ def test_event_below_dataclass_is_refused_even_on_a_subclass_of_a_dataclass():
         ("order\x00", NAMES),
         ("order\n", NAMES),
         ("ordér", NAMES),
-        ("a" * 256, "an event's name may have 255 characters, this one has 256."),
+        (
+            "a" * 256,
+            "an event's name may have 255 characters, this one has 256: take a shorter one.",
+        ),
         (5, "an event's name must be a text such as 'orders.order_placed', not 5."),
         (None, "an event's name must be a text such as 'orders.order_placed', not None."),
     ],
