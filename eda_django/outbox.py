@@ -49,7 +49,7 @@ def publish(
     that is not in DATABASES.
     """
     declared, payload = resolve(event, payload)
-    alias = _database_in_transaction(using)
+    alias = _database_in_transaction(using, "publish()")
     options = _Options(headers, correlation_id)
     row, envelope = _prepare(declared, payload, options, key=key, idempotency_key=idempotency_key)
     if idempotency_key is None:
@@ -79,7 +79,7 @@ def publish_many(
             f"publish_many() needs a function as key, which gets each payload and returns its "
             f"key, not {payloads.described(key)}."
         )
-    alias = _database_in_transaction(using)
+    alias = _database_in_transaction(using, "publish_many()")
     options = _Options(headers, correlation_id)
     prepared = []
     for item in several(events):
@@ -211,17 +211,17 @@ def known_database(alias: str) -> str:
     return alias
 
 
-def _database_in_transaction(using: str | None) -> str:
+def _database_in_transaction(using: str | None, call: str) -> str:
     alias = database(using)
     if not connections[alias].in_atomic_block and conf.get("REQUIRE_ATOMIC"):
         raise NotInTransaction(
-            f"publish() was called outside a transaction on database {alias!r}, so the event "
-            f"could exist without the change it tells of. {_way_into_transaction(alias)}"
+            f"{call} was called outside a transaction on database {alias!r}, so what it publishes "
+            f"could exist without the change it tells of. {_way_into_transaction(alias, call)}"
         )
     return alias
 
 
-def _way_into_transaction(alias: str) -> str:
+def _way_into_transaction(alias: str, call: str) -> str:
     try:
         asyncio.get_running_loop()
     except RuntimeError:
@@ -229,7 +229,13 @@ def _way_into_transaction(alias: str) -> str:
             f"Call it inside transaction.atomic(using={alias!r}), or decorate the function with "
             f"@publishes."
         )
-    return "In async code, await apublish()."
+    if call == "publish()":
+        return "In async code, await apublish()."
+    # apublish() takes one event, and several calls of it are several transactions.
+    return (
+        f"In async code, call it inside transaction.atomic(using={alias!r}) in a sync function, "
+        f"and await sync_to_async(function)()."
+    )
 
 
 def _ring_after_commit(alias: str) -> None:

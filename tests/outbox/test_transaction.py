@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from asgiref.sync import async_to_sync
+from asgiref.sync import async_to_sync, sync_to_async
 from django.db import connections, transaction
 from django.http import HttpRequest, HttpResponse
 from django.test import Client, override_settings
@@ -87,14 +87,17 @@ def test_without_using_the_router_says_where_the_row_goes():
 
 
 @pytest.mark.django_db(transaction=True, databases=["default", "other"])
-@pytest.mark.parametrize("call", [publish, lambda e, **o: publish_many([e], **o)])
-def test_publishing_outside_a_transaction_is_refused(call: Callable[..., Any]):
+@pytest.mark.parametrize(
+    ("name", "call"),
+    [("publish()", publish), ("publish_many()", lambda e, **o: publish_many([e], **o))],
+)
+def test_publishing_outside_a_transaction_is_refused(name: str, call: Callable[..., Any]):
     """G1: a silent dual write is the bug that the library exists to prevent."""
     for options, alias in (({}, "default"), ({"using": "other"}, "other")):
         with pytest.raises(NotInTransaction) as caught:
             call(Noted("a"), **options)
         assert str(caught.value) == (
-            f"publish() was called outside a transaction on database {alias!r}, so the event "
+            f"{name} was called outside a transaction on database {alias!r}, so what it publishes "
             f"could exist without the change it tells of. Call it inside "
             f"transaction.atomic(using={alias!r}), or decorate the function with @publishes."
         )
@@ -104,16 +107,43 @@ def test_publishing_outside_a_transaction_is_refused(call: Callable[..., Any]):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_in_async_code_the_refusal_names_apublish():
+@pytest.mark.parametrize(
+    ("name", "call", "way_out"),
+    [
+        ("publish()", lambda: publish(Noted("a")), "await apublish()."),
+        (
+            "publish_many()",
+            lambda: publish_many([Noted("a")]),
+            "call it inside transaction.atomic(using='default') in a sync function, and await "
+            "sync_to_async(function)().",
+        ),
+    ],
+)
+def test_in_async_code_the_refusal_names_a_way_that_fits(
+    name: str, call: Callable[[], Any], way_out: str
+):
     async def main() -> None:
-        publish(Noted("a"))
+        call()
 
     with pytest.raises(NotInTransaction) as caught:
         async_to_sync(main)()
     assert str(caught.value) == (
-        "publish() was called outside a transaction on database 'default', so the event could "
-        "exist without the change it tells of. In async code, await apublish()."
+        f"{name} was called outside a transaction on database 'default', so what it publishes "
+        f"could exist without the change it tells of. In async code, {way_out}"
     )
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_way_out_for_many_events_in_async_code_leads_there():
+    def both() -> None:
+        with transaction.atomic(using="default"):
+            publish_many([Noted("a"), Noted("b")])
+
+    async def main() -> None:
+        await sync_to_async(both)()
+
+    async_to_sync(main)()
+    assert texts() == ["a", "b"]
 
 
 @pytest.mark.django_db(transaction=True)
