@@ -152,7 +152,9 @@ class StatusFilter(SelectionFilter):
     parameter_name = "status"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return [*Status.choices, (RETRYING, _("Retrying"))]
+        # No code makes one wait for another of its key yet: the choice would always be empty.
+        used = [(value, label) for value, label in Status.choices if value != Status.WAITING]
+        return [*used, (RETRYING, _("Retrying"))]
 
 
 class SubscriberFilter(SelectionFilter):

@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy
 
 from ..dispatch import queue_states
 from ..models import OutboxEvent, Overview, RelayHeartbeat, Status, statistics
+from ..models.progress import RETRYING
 from ..models.statistics import DAY, MOST, Backlog, Done
 from ..models.windows import first_event_since
 from ..registry import registry
@@ -59,7 +60,7 @@ class Row:
 
 
 # What is wrong first: a phone shows no more than two of them at once.
-STATES = ("dead", "retrying", "waiting", "queued", "running")
+STATES = ("dead", RETRYING, Status.PENDING, Status.QUEUED, Status.RUNNING)
 
 
 @admin.register(Overview)
@@ -132,8 +133,7 @@ def _rows(using: str, names: Sequence[str], waiting: Iterable[Backlog]) -> list[
         )
     for part in waiting:
         row = rows.setdefault(part.subscriber, Row(part.subscriber))
-        state = "retrying" if part.is_retry else str(part.status)
-        state = "waiting" if state == Status.PENDING else state
+        state = RETRYING if part.is_retry else str(part.status)
         row.counts[state] = row.counts.get(state, 0) + part.count
     samples: dict[str, list[Done]] = defaultdict(list)
     for done in statistics.latest_done(using, names):

@@ -139,3 +139,18 @@ def test_a_payload_is_shown_as_text_and_never_as_markup(admin_client: Client):
         assert not re.search("<script>alert|<b>x|<i>y|<u>z", content)
     page = admin_client.get(address("outboxevent", f"{delivery.event_id}/change/"))
     assert "&lt;script&gt;alert(1)&lt;/script&gt;é🎁" in page.content.decode()
+
+
+def test_the_states_to_choose_from_are_those_that_a_delivery_can_be_in():
+    """Nothing is "waiting" in this version, and what has failed has a choice of its own."""
+    page = user("view_delivery").get(address("delivery"))
+    [spec] = [spec for spec in page.context["cl"].filter_specs if spec.title == "state"]
+    assert [label for _, label in spec.lookup_choices] == [
+        "Pending",
+        "Queued",
+        "Running",
+        "Succeeded",
+        "Dead",
+        "Discarded",
+        "Retrying",
+    ]

@@ -154,6 +154,24 @@ def test_each_subscription_has_a_row_with_its_figures() -> None:
 
 
 @pytest.mark.usefixtures("quiet")
+def test_a_delivery_is_counted_in_the_column_of_its_state() -> None:
+    """What has failed is retrying, and not once more pending."""
+    retrying()
+    now = timezone.now()
+    claim: dict[str, Any] = {"lease_until": now, "token": uuid4()}
+    fresh: dict[str, Any] = {"due_at": now, "attempts": 0}
+    states = {"dead": {}, "pending": fresh, "queued": claim, "running": claim}
+    for number, (status, values) in enumerate(states.items(), start=2):
+        for _ in range(number):
+            dead(status=status, **values)
+    page = operator(*VIEW).get(url("overview_changelist"))
+    (row,) = [row for row in page.context["rows"] if row.name == "testapp.behave"]
+    assert [count for _, count in row.cells] == ["2", "1", "3", "4", "5"]
+    heads = re.findall(r'<th scope="col">(\w+)</th>', page.content.decode())
+    assert heads[1:6] == ["Dead", "Retrying", "Pending", "Queued", "Running"]
+
+
+@pytest.mark.usefixtures("quiet")
 def test_the_charts_count_what_came_and_what_went() -> None:
     now = timezone.now()
     for minutes in (1, 1, 30, 200, 2_000):

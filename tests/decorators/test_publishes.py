@@ -196,7 +196,7 @@ def test_another_kind_of_result_is_refused_by_type():
     with pytest.raises(InvalidEvent) as caught:
         place()
     assert str(caught.value) == (
-        "Event 'testapp.noted' needs a payload of type Noted or a dict of its fields, not Order."
+        "Event 'testapp.noted' needs a payload of type Noted or a dict of its fields, not an Order."
     )
 
 
