@@ -6,19 +6,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 from typing import Any
 
 import pytest
-import redis
-from django.conf import settings as site
-from django.db import connections, transaction
 
-from eda_django import dispatch, doorbell, publish
-from eda_django.dispatch import bell as redis_bell
+from eda_django import doorbell
 from eda_django.doorbell import FIRST_PAUSE, GAP, LONGEST_PAUSE, Doorbell
-from tests.integration.servers import closed_port, hanging_server, queue_at
-from tests.testapp.events import Noted
 
 PATIENCE = 20.0
 
@@ -199,103 +192,3 @@ def test_process_that_ends_rings_first(redis_client: Any) -> None:
     """`manage.py place_order` must not leave its events to the next poll."""
     subprocess.run([sys.executable, "-c", EXITING], check=True, timeout=60)
     assert redis_client.llen("eda_django:tests:bell:default") == 1
-
-
-class Watch:
-    """Notes which threads talk to Redis."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.threads: list[threading.Thread] = []
-        for name in ("connect", "send_packed_command", "read_response"):
-            original = getattr(redis.connection.AbstractConnection, name)
-            monkeypatch.setattr(redis.connection.AbstractConnection, name, self._noting(original))
-
-    def _noting(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        def noting(*args: Any, **kwargs: Any) -> Any:
-            self.threads.append(threading.current_thread())
-            return original(*args, **kwargs)
-
-        return noting
-
-
-@pytest.fixture
-def bell(monkeypatch: pytest.MonkeyPatch) -> Doorbell:
-    """Return the site's doorbell as it is in a new process."""
-    dispatch.doorbell.flush(PATIENCE)
-    fresh = Doorbell(redis_bell._Bell().ring)
-    monkeypatch.setattr(redis_bell, "doorbell", fresh)
-    return fresh
-
-
-@pytest.mark.django_db(transaction=True)
-class TestPublishing:
-    """G6: with Redis away, hanging or refusing, publish() costs what it costs otherwise."""
-
-    def publish(self, watch: Watch) -> list[str]:
-        """Publish in a transaction; return the statements that were sent before the commit."""
-        note = Statements()
-        with transaction.atomic(), connections["default"].execute_wrapper(note):
-            publish(Noted("x"))
-        assert threading.current_thread() not in watch.threads
-        return note.seen
-
-    @pytest.mark.parametrize("state", ["well", "away", "hanging", "refusing"])
-    def test_publish_costs_one_insert_and_no_call_to_redis(
-        self,
-        state: str,
-        bell: Doorbell,
-        redis_client: Any,
-        settings: Any,
-        monkeypatch: pytest.MonkeyPatch,
-    ) -> None:
-        with hanging_server() as server:
-            settings.RQ_QUEUES = {"default": self.queue(state, server.port)}
-            watch = Watch(monkeypatch)
-            statements = self.publish(watch)
-            if state == "hanging":
-                assert server.called.wait(PATIENCE)
-                assert not bell.flush(0.0)
-            assert bell.flush(PATIENCE)
-        assert [s.split()[0] for s in statements] == ["INSERT"]
-        # The bell did try, so that what is asserted above is about something.
-        assert watch.threads
-
-    def queue(self, state: str, hanging: int) -> dict[str, Any]:
-        return {
-            "well": queue_at(site.REDIS_PORT),
-            "away": queue_at(closed_port()),
-            "hanging": queue_at(hanging),
-            "refusing": queue_at(site.REDIS_PORT, PASSWORD="wrong"),
-        }[state]
-
-    def test_bell_rings_once_a_commit_and_not_before(
-        self, bell: Doorbell, redis_client: Any
-    ) -> None:
-        key = redis_bell.bell_key("default")
-        with transaction.atomic():
-            for _ in range(3):
-                publish(Noted("x"))
-            assert bell.flush(PATIENCE)
-            assert redis_client.llen(key) == 0
-        assert bell.flush(PATIENCE)
-        assert redis_client.llen(key) == 1
-
-    def test_bell_does_not_ring_for_what_is_rolled_back(
-        self, bell: Doorbell, redis_client: Any
-    ) -> None:
-        with transaction.atomic():
-            publish(Noted("x"))
-            transaction.set_rollback(True)
-        assert bell.flush(PATIENCE)
-        assert redis_client.keys() == []
-
-
-class Statements:
-    """An execute_wrapper that keeps the statements."""
-
-    def __init__(self) -> None:
-        self.seen: list[str] = []
-
-    def __call__(self, execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
-        self.seen.append(sql)
-        return execute(sql, params, many, context)
