@@ -12,6 +12,8 @@ from benchmarks.graphs import smoothed
 from benchmarks.svg import Graph, Line, ticks
 from tests.databases import URLS, vendor
 
+pytestmark = pytest.mark.benchmark
+
 ROOT = Path(__file__).parent.parent
 SVG = "{http://www.w3.org/2000/svg}"
 

@@ -18,7 +18,7 @@ from benchmarks.report import markdown
 from benchmarks.run import measured
 from example_project.demo.redis_server import free_port
 
-pytestmark = pytest.mark.once
+pytestmark = [pytest.mark.once, pytest.mark.benchmark]
 ROOT = Path(__file__).parent.parent
 PEER = Peer(name="A", site="a", requirements=("a[x]==1.0", "b>=2"), licence="MIT")
 # A peer's process that answers as benchmarks.peers.serve does.

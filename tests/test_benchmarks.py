@@ -16,6 +16,8 @@ from tests.databases import URLS, vendor
 from tests.offspring import descendants
 from tests.waiting import PATIENCE, eventually
 
+pytestmark = pytest.mark.benchmark
+
 ROOT = Path(__file__).parent.parent
 WIDE = "200"
 WHAT = "median (min to max)"

@@ -200,7 +200,7 @@ def run(*words: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.processes
 def test_short_soak_loses_and_doubles_nothing(tmp_path: Path) -> None:
     """G1, G2, G3, G4: and the report says so."""
-    answer = run("tests.soak", "--minutes=0.3", f"--seed={SEED}", f"--folder={tmp_path}")
+    answer = run("tests.soak", "--minutes=0.2", f"--seed={SEED}", f"--folder={tmp_path}")
     assert answer.returncode == 0, answer.stdout + answer.stderr
     report = (tmp_path / databases.vendor() / "report.md").read_text()
     for what in ("lost", "doubled", "unfinished", "dead, as they must not be"):
