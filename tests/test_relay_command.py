@@ -125,6 +125,13 @@ class TestOnce:
         assert statuses() == [Status.PENDING] * 2
         assert not Delivery.objects.exclude(attempts=0).exists()
 
+    def test_once_without_redis_ends_well_where_nothing_is_for_it(self, settings: Any) -> None:
+        settings.RQ_QUEUES = {name: queue_at(closed_port()) for name in settings.RQ_QUEUES}
+        with transaction.atomic():
+            publish("testapp.unheard", {})
+        call_command("relay", "--once")
+        assert OutboxEvent.objects.set_aside().count() == 1
+
     def test_once_that_loses_its_database_says_so(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """G2."""
 

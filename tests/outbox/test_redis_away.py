@@ -64,6 +64,7 @@ class TestPublishing:
         settings: Any,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
+        """G6."""
         with hanging_server() as server:
             settings.RQ_QUEUES = {"default": self.queue(state, server.port)}
             watch = Watch(monkeypatch)
