@@ -12,6 +12,7 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+from tests.browser.chromium import MISSING, find_chromium
 from tests.databases import URLS, VENDORS
 
 PROBE = """
@@ -85,7 +86,7 @@ def report_coverage() -> int:
 
 
 def say_where(results: dict[str, int], reached: dict[str, str], away: dict[str, str]) -> None:
-    """Print which databases the suite ran on, and why not on the others."""
+    """Print which databases the suite ran on, and why not on the others, and in no browser."""
     print("\nThe suite ran on:")
     for name, code in results.items():
         print(f"  {name:<12}{'FAILED' if code else 'passed'}   {reached[name]}")
@@ -93,6 +94,9 @@ def say_where(results: dict[str, int], reached: dict[str, str], away: dict[str, 
         variable, default = URLS[name]
         print(f"  {name:<12}NOT REACHED   set {variable}, by default {default}")
         print(f"{'':14}{error.splitlines()[-1]}")
+    # With CI set they have failed, and say so themselves.
+    if find_chromium() is None and not os.environ.get("CI"):
+        print(f"  {'browser':<12}SKIPPED   {MISSING}")
 
 
 def environment(name: str) -> dict[str, str]:

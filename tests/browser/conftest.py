@@ -1,7 +1,6 @@
 """One demo for all of these tests, and the Chromium of this machine to look at it."""
 
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,10 +10,10 @@ from playwright.sync_api import Browser, expect, sync_playwright
 from tests.demo import DemoProcess, running_demo
 from tests.waiting import PATIENCE
 
+from .chromium import MISSING, find_chromium
 from .operators import Office, hire
 from .shop import start_afresh
 
-NAMES = ("chromium", "chromium-browser", "google-chrome")
 ARGUMENTS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -53,11 +52,10 @@ def demo(stand: DemoProcess) -> DemoProcess:
 # No longer than these tests: its event loop would have Django refuse the others their databases.
 @pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
-    path = next(filter(None, map(shutil.which, NAMES)), None)
+    path = find_chromium()
     if path is None:
-        missing = "There is no Chromium on PATH (Debian: apt install chromium)."
         # Without one a developer can do everything else; CI leaves nothing out.
-        pytest.fail(missing) if os.environ.get("CI") else pytest.skip(missing)
+        pytest.fail(MISSING) if os.environ.get("CI") else pytest.skip(MISSING)
     expect.set_options(timeout=PATIENCE * 1000)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=list(ARGUMENTS))

@@ -3,6 +3,9 @@
 import re
 from configparser import ConfigParser
 
+from example_project.demo import redis_server
+from tests.browser.chromium import NAMES
+from tests.databases import URLS
 from tests.docs.pages import ROOT, read, rows, section
 
 
@@ -32,3 +35,10 @@ def test_readme_names_make_targets_and_variables_that_exist() -> None:
     assert [command for command, _ in commands] == ["`make demo`", "`make test`"]
     assert targets <= set(re.findall(r"^(\w+):", makefile, re.MULTILINE))
     assert all(name in makefile for name in re.findall(r"`make demo (\w+)=", text))
+
+
+def test_readme_says_what_the_suite_looks_for_and_where() -> None:
+    text = section(ROOT / "README.md", "Two commands")
+    wanted = [f"`{name}`" for name in (*NAMES, *redis_server.NAMES)]
+    wanted += [f"`{part}`" for variable in URLS.values() for part in variable]
+    assert [word for word in wanted if word not in text] == []

@@ -1,0 +1,10 @@
+"""The Chromium of this machine."""
+
+import shutil
+
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+MISSING = "There is no Chromium on PATH (Debian: apt install chromium)."
+
+
+def find_chromium() -> str | None:
+    return next(filter(None, map(shutil.which, NAMES)), None)
