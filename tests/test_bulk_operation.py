@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from eda_django import signals
 from eda_django.models import BulkOperation, Delivery, OutboxEvent, bulk_operation, look
 from eda_django.models.bulk_operation import OperationStatus, Verb
 from eda_django.models.clock import after
@@ -118,6 +119,23 @@ def test_a_cancelled_one_stops_and_what_was_done_stays_done() -> None:
     assert one.operate() == 0
     assert sorted(statuses()) == ["dead", "dead", "pending", "pending"]
     assert not look("default").must_operate
+
+
+def test_receivers_are_told_once_when_it_has_ended() -> None:
+    die(2)
+    begun, one = begin(), relay(batch_size=1)
+    told: list[tuple[int, str]] = []
+
+    def receive(*, operation: BulkOperation, **_: Any) -> None:
+        told.append((operation.pk, operation.status))
+
+    signals.operation_ended.connect(receive, sender=BulkOperation)
+    try:
+        while one.operate():
+            pass
+    finally:
+        signals.operation_ended.disconnect(receive, sender=BulkOperation)
+    assert told == [(begun.pk, "done")]
 
 
 def test_nothing_to_do_is_done_at_once() -> None:

@@ -40,6 +40,23 @@ def test_chunk_that_waits_in_its_queue_is_not_pushed_again() -> None:
 
 
 @pytest.mark.django_db
+def test_what_waits_behind_a_delivery_that_runs_is_not_lost() -> None:
+    """G7: RQ's queue has the job no more, and its worker has the chunk."""
+    transport = Recorder()
+    chunk, other = one_chunk(3, transport), uuid4()
+    running = chunk.delivery_ids[0]
+    assert Delivery.objects.start(running, token=chunk.token, lease=30.0)
+    # Another claim that is over, which the transport is asked about.
+    Delivery.objects.filter(pk=chunk.delivery_ids[2]).update(token=other)
+    Delivery.objects.filter(status="queued").update(lease_until=after(-1))
+    transport.lost.add(chunk.token)
+    Relay(transport=transport).reconcile()
+    assert transport.asked == [{other}]
+    held = dict(Delivery.objects.values_list("pk", "status"))
+    assert held == dict(zip(chunk.delivery_ids, ["running", "queued", "pending"], strict=True))
+
+
+@pytest.mark.django_db
 def test_chunk_that_was_lost_on_the_way_goes_again_and_costs_no_attempt(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

@@ -9,7 +9,7 @@ from eda_django import Event, publish, signals
 from eda_django.consumer import consume
 from eda_django.models import Delivery, OutboxEvent, RelayHeartbeat
 from tests.consumer.running import fails_for, one_chunk, run
-from tests.relaying import Statements, seconds_until, statuses
+from tests.relaying import seconds_until, statuses
 from tests.testapp.models import Effect
 
 # Success
@@ -98,16 +98,3 @@ def test_heartbeats_are_no_business_of_the_consumer() -> None:
     before = RelayHeartbeat.objects.values().get()
     run(one_chunk(1))
     assert RelayHeartbeat.objects.values().get() == before
-
-
-# Cost
-
-
-@pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("count", [1, 10, 25])
-def test_chunk_costs_three_statements_a_delivery_and_two_more(count: int) -> None:
-    """One locks, one is the subscriber's, one settles and starts the next."""
-    chunk = one_chunk(count)
-    with Statements() as captured:
-        assert run(chunk) == count
-    assert len(captured.texts) == 2 + 3 * count

@@ -1,5 +1,6 @@
 """The time of a chunk and of an attempt, and what ends when it is over."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -32,6 +33,17 @@ def test_chunk_that_has_used_its_time_gives_the_rest_back() -> None:
     assert run.run(chunk.delivery_ids) == 3
     assert statuses() == ["succeeded"] * 3 + ["pending"] * 2
     assert list(Delivery.objects.order_by("pk").values_list("attempts", flat=True))[3:] == [0, 0]
+
+
+@pytest.mark.django_db
+def test_failed_attempt_tells_how_long_it_took() -> None:
+    def linger(seen: Event[Any]) -> None:
+        time.sleep(0.3)
+        raise RuntimeError
+
+    run(one_chunk(1, linger))
+    attempt = Attempt.objects.get()
+    assert 0.2 < (attempt.finished_at - attempt.started_at).total_seconds() < 60
 
 
 @pytest.mark.django_db

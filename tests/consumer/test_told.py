@@ -1,4 +1,4 @@
-"""What receivers of the signals are told of deliveries that wait for newer code."""
+"""What receivers of the signals are told of deliveries that are put off."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 from django.db import connection
 
-from eda_django import signals
+from eda_django import Event, RetryLater, signals
 from eda_django.models import Delivery
 from eda_django.registry import registry
 from tests.consumer.running import one_chunk, run
@@ -34,6 +34,15 @@ def test_each_delivery_of_an_unknown_subscriber_is_told_of(told: Any) -> None:
     run(chunk)
     reason = "no running code knows the subscriber 't.sub'"
     assert told == [(pk, "pending", reason) for pk in chunk.delivery_ids]
+
+
+def test_reason_of_a_subscriber_that_puts_it_off_is_told(told: Any) -> None:
+    def later(seen: Event[Any]) -> None:
+        raise RetryLater(600, "the bank is closed")
+
+    chunk = one_chunk(1, later)
+    run(chunk)
+    assert told == [(chunk.delivery_ids[0], "pending", "the bank is closed")]
 
 
 def test_nothing_is_told_of_deliveries_that_another_took_meanwhile(told: Any) -> None:

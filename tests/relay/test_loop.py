@@ -1,6 +1,8 @@
 """The relay's loop: one turn after another, whatever is away."""
 
 import logging
+import os
+import socket
 import threading
 from collections.abc import Sequence
 from typing import Any
@@ -13,6 +15,7 @@ from eda_django.chunks import Chunk
 from eda_django.models import OutboxEvent, RelayHeartbeat, look
 from eda_django.models.clock import after
 from eda_django.relay import Relay
+from eda_django.version import __version__
 from tests.relay.standing_in import Clock, failing, nothing
 from tests.relaying import (
     Recorder,
@@ -72,7 +75,9 @@ def test_relay_beats_and_says_who_it_is() -> None:
     relay.turn()
     first = RelayHeartbeat.objects.get()
     assert first.name == relay.name
-    assert f":{first.pid}:" in relay.name
+    assert relay.name.startswith(f"{first.hostname}:{first.pid}:")
+    assert (first.hostname, first.pid) == (socket.gethostname(), os.getpid())
+    assert first.version == __version__
     RelayHeartbeat.objects.update(beat_at=after(-30))
     relay.turn()
     assert seconds_until(RelayHeartbeat.objects.get().beat_at) < -20
