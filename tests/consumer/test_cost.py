@@ -19,7 +19,7 @@ def test_chunk_costs_three_statements_a_delivery_and_two_more(count: int) -> Non
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("count", [1, 10])
 def test_failure_costs_three_statements_more(count: int) -> None:
-    """The lock is undone with the rest, so one locks again; one records, and one starts the next."""
+    """The lock is undone with the rest, so one locks again. One records, one starts the next."""
     chunk = one_chunk(count, fails_for(*range(count)))
     with Statements() as captured:
         assert run(chunk) == 0
