@@ -138,7 +138,7 @@ def test_e004_names_no_queue_to_take_where_there_is_none(alone: None):
     subscribes(Noted, queue="fast")(on_event)
     page = 'See E004 on the page "System checks" of the documentation.'
     # Two checks say it; Django runs them in no order.
-    assert sorted(m.hint for m in found()) == [
+    assert sorted(str(m.hint) for m in found()) == [
         f"Add 'events' to settings.RQ_QUEUES, which has no queue yet. {page}",
         f"Add 'fast' to settings.RQ_QUEUES, which has no queue yet. {page}",
     ]
