@@ -1,6 +1,7 @@
 """The queues of RQ_QUEUES, and connections to their Redis servers that can't hang."""
 
 import django_rq
+from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django_rq import settings as django_rq_settings
 from django_rq.connection_utils import filter_connection_params
@@ -37,7 +38,9 @@ def default_timeout(queue: str) -> int:
 
     Raises ImproperlyConfigured if RQ can't read what RQ_QUEUES says.
     """
-    said = django_rq_settings.QUEUES.get(queue, {}).get("DEFAULT_TIMEOUT")
+    # Without a worker a site needs no queues; django-rq refuses to say that there are none.
+    queues = getattr(settings, "RQ_QUEUES", {})
+    said = queues.get(queue, {}).get("DEFAULT_TIMEOUT")
     try:
         return parse_timeout(said) or Queue.DEFAULT_TIMEOUT
     except (TimeoutFormatError, TypeError, AssertionError) as error:

@@ -41,3 +41,12 @@ def test_a_subscriber_that_calls_exit_is_named_and_its_words_are_not(
     said = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
     assert "a subscriber of t.sub called exit" in said
     assert only_delivery().attempts == 1
+
+
+def test_a_site_that_has_no_queues_yet_is_relayed_for(settings: Any) -> None:
+    """Without a worker no queue is needed, only RQ's own time limit."""
+    del settings.RQ_QUEUES
+    on_happened(lambda seen: None)
+    happen()
+    Relay(transport=InlineTransport()).drain()
+    assert only_delivery().status == "succeeded"
