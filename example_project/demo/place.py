@@ -12,7 +12,7 @@ from .switches import VARIABLE
 
 # Only these are ever removed, whatever folder is given.
 FOLDERS = ("logs", "mail", "redis", "switches")
-FILES = ("address", "gateway_is_back", "shop.sqlite3*")
+FILES = ("address*", "gateway_is_back", "shop.sqlite3*")
 
 
 class Place:
@@ -65,8 +65,11 @@ class Place:
         return self.logs / f"{name}.log"
 
     def announce(self, address: str) -> None:
-        """Write down where the shop is, once it answers."""
-        (self.folder / "address").write_text(address)
+        """Write down where the shop is, once it answers and its console has said so."""
+        unseen = self.folder / "address.new"
+        unseen.write_text(address)
+        # At once, for whoever waits for it.
+        unseen.replace(self.folder / "address")
 
     def _clear(self) -> None:
         for name in FOLDERS:

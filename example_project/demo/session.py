@@ -39,6 +39,7 @@ def _run(shop: Shop, switches: Switches, console: Console, orders: int) -> int:
     console.print(f"Services: {shop.address}services/  (stop one, then order something)")
     console.print(f"Admin: {shop.address}admin/  (login admin, password admin)")
     console.print(f"Logs: {shop.place.logs}")
+    shop.place.announce(shop.address)
     # Has models, which can be imported only now.
     from .run import Run
 

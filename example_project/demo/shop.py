@@ -87,7 +87,6 @@ class Shop:
                 log = self.place.log("web")
                 raise DemoError(f"The web server does not answer. Its log is {log}.")
             time.sleep(0.1)
-        self.place.announce(self.address)
 
     def _add(self, name: str, *arguments: str) -> None:
         self.supervisor.add(Command(name, *arguments, log=self.place.log(name)))
