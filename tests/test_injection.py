@@ -23,7 +23,7 @@ KNOWN = {
     # Constants of the file, one for each database.
     ("models/insertion.py", "sql"),
     ("models/outbox.py", "sql"),
-    ("models/steps.py", "sql"),
+    ("models/consumer_statements.py", "sql"),
     # The columns of the models, and as many placeholders as there are numbers.
     ("models/reading.py", "sql"),
     ("models/search.py", "sql"),

@@ -2,13 +2,13 @@
 
 from .attempt import Attempt
 from .bulk_operation import BulkOperation
+from .console_pages import CatalogueEntry, Failure, Overview
 from .delivery import Delivery
 from .heartbeat import RelayHeartbeat
 from .insertion import NewDelivery
 from .note import FailureNote
 from .outbox import FreshEvent, OutboxEvent
 from .outlook import Outlook, look
-from .pages import CatalogueEntry, Failure, Overview
 from .status import FINISHED, Status
 
 __all__ = [

@@ -9,7 +9,7 @@ from uuid import UUID
 from .. import chunks
 from ..chunks import Chunk
 from ..failures import storable
-from . import outcomes, reading, steps
+from . import consumer_statements, outcomes, reading
 from .clock import DatabaseNow, after
 from .insertion import Part, Row, insert_queued
 from .locking import skip_locked
@@ -186,11 +186,11 @@ class DeliveryQuerySet(OperatorVerbs["Delivery"]):
 
     def start(self, pk: int, *, token: UUID, lease: float) -> bool:
         """Count an attempt and mark the delivery as running; False if it isn't ours any more."""
-        return steps.start(self.db, pk, token=token, lease=lease)
+        return consumer_statements.start(self.db, pk, token=token, lease=lease)
 
     def lock_running(self, pk: int, *, token: UUID) -> bool:
         """Lock the row for as long as the transaction lasts; False if it isn't ours any more."""
-        return steps.lock_running(self.db, pk, token=token)
+        return consumer_statements.lock_running(self.db, pk, token=token)
 
     def settle(
         self, pk: int, outcome: dict[str, Any], *, token: UUID, then: int | None, lease: float
@@ -201,7 +201,7 @@ class DeliveryQuerySet(OperatorVerbs["Delivery"]):
         double what a delivery costs. Any other outcome in two, inside a transaction.
         """
         if outcome["status"] == Status.SUCCEEDED:
-            return steps.succeed(self.db, pk, token=token, then=then, lease=lease)
+            return consumer_statements.succeed(self.db, pk, token=token, then=then, lease=lease)
         changed = self.held(Status.RUNNING, token).filter(pk=pk).update(**outcome)
         return changed + (then is not None and self.start(then, token=token, lease=lease))
 
