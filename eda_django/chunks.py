@@ -1,7 +1,7 @@
 """A chunk: the deliveries of one subscription that one RQ job carries."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 from uuid import UUID, uuid4
@@ -45,10 +45,13 @@ def job_id(token: UUID) -> str:
     return f"eda-{token.hex}"
 
 
-def cut(rows: Iterable[R], *, size: int) -> Iterator[tuple[UUID, list[R]]]:
+def cut(
+    rows: Iterable[R], *, size: int, behind: Collection[str] = ()
+) -> Iterator[tuple[UUID, list[R]]]:
     """Split rows into chunks of one subscription and queue each, every one with a new token.
 
-    What once died with its worker runs alone, so that it takes nothing else with it.
+    What once died with its worker runs alone, so that it takes nothing else with it. In queues that
+    are `behind` no worker is idle, and each job more would wait longer.
     """
     groups: dict[tuple[str, str], list[R]] = defaultdict(list)
     for row in rows:
@@ -56,11 +59,11 @@ def cut(rows: Iterable[R], *, size: int) -> Iterator[tuple[UUID, list[R]]]:
             yield uuid4(), [row]
         else:
             groups[row.subscriber, row.queue].append(row)
-    for group in groups.values():
-        yield from ((uuid4(), part) for part in _split(group, size))
+    for (_, queue), group in groups.items():
+        step = size if queue in behind else min(size, -(-len(group) // SPREAD))
+        yield from ((uuid4(), part) for part in _split(group, step))
 
 
-def _split(group: Sequence[R], size: int) -> Iterator[list[R]]:
-    step = min(size, -(-len(group) // SPREAD))
+def _split(group: Sequence[R], step: int) -> Iterator[list[R]]:
     for start in range(0, len(group), step):
         yield list(group[start : start + step])

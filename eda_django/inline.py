@@ -37,6 +37,9 @@ class InlineTransport:
                 logger.warning("a subscriber of %s called exit", chunk.subscriber)
         return refused
 
+    def backlog(self) -> Mapping[str, float]:
+        return {}
+
     def alive(self, claims: Mapping[UUID, str]) -> set[UUID]:
         # What this process does not run now, nobody runs: the claims of another inline relay
         # are shown by the delivery that runs.

@@ -39,6 +39,9 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.5, 15.0
 # Seconds until the next look when everything due is in other hands: another relay's, or, for a
 # lapsed lease, those of a subscriber that is slow.
 CONTENDED, SLOW = 0.1, 1.0
+# The most seconds that events are gathered before the next claim, while what was pushed must wait
+# for a worker anyway.
+GATHERING = 0.1
 
 
 class Relay:
@@ -74,7 +77,7 @@ class Relay:
         self.deliveries = Delivery.objects.using(using)
         self.heartbeats = RelayHeartbeat.objects.using(using)
         self.operations = BulkOperation.objects.using(using)
-        self._pause = 0.0
+        self._pause = self._gathering = 0.0
         self._next_beat = self._next_pruning = self._next_reconcile = float("-inf")
         self._pruned_to = 0
         self._has_retried_known = False
@@ -169,9 +172,13 @@ class Relay:
 
     def fan_out(self, *, floor: int = 0, release: bool = True) -> int:
         """Give every subscription its delivery of new events, push them; return how many events."""
-        count, chunks = self.router.fan_out(self.batch_size, floor=floor, release=release)
+        count, chunks = self.router.fan_out(
+            self.batch_size, floor=floor, release=release, behind=self.transport.backlog()
+        )
         self.floor.claimed(self.router.last_id)
         self.pusher.push(chunks)
+        if count < self.batch_size:
+            self._gathering = self._spare({chunk.queue for chunk in chunks})
         return count
 
     def push_due(self) -> int:
@@ -238,6 +245,17 @@ class Relay:
 
     # The parts of it
 
+    def _spare(self, queues: set[str]) -> float:
+        """Return for how long more events can be gathered without a worker running out of jobs.
+
+        A worker that forks for each job would otherwise fall ever further behind with a job for
+        each event, as RQ's own `enqueue` on commit does.
+        """
+        behind = self.transport.backlog()
+        # Half of what waits, so that the rest keeps the workers busy meanwhile.
+        spare = min((behind.get(queue, 0.0) / 2 for queue in queues), default=0.0)
+        return min(spare, GATHERING)
+
     def _look(self, floor: int) -> Outlook:
         began_at = self.clock()
         outlook = look(self.using, floor=floor, since=self.inquiry.go_on())
@@ -258,6 +276,10 @@ class Relay:
             # Not by the doorbell: under traffic it would cut every back-off short.
             self.stopping.wait(seconds)
             return False
+        if self._gathering:
+            # Nor by the doorbell, which rings for each of the events that are gathered.
+            self.stopping.wait(self._gathering)
+            self._gathering = 0.0
         return self.transport.wait(seconds, using=self.using, wake=self.stopping)
 
     # Outages, beginning and end

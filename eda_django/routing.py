@@ -1,6 +1,7 @@
 """Fanning out: from new events to a delivery for each subscription."""
 
 import logging
+from collections.abc import Collection
 
 from django.db import DatabaseError, DataError, IntegrityError, transaction
 
@@ -28,15 +29,17 @@ class Router:
         self.deliveries = Delivery.objects.using(using)
         # The last event of the last batch.
         self.last_id = 0
+        self.behind: Collection[str] = ()
 
     def fan_out(
-        self, limit: int, *, floor: int = 0, release: bool = True
+        self, limit: int, *, floor: int = 0, release: bool = True, behind: Collection[str] = ()
     ) -> tuple[int, list[Chunk]]:
         """Fan out up to `limit` events of ids from `floor` on.
 
-        Without `release`, those whose time has come are not looked for. Returns how many, and what
-        is to be pushed.
+        Without `release`, those whose time has come are not looked for. `behind` are queues where
+        jobs wait already. Returns how many, and what is to be pushed.
         """
+        self.behind = behind
         try:
             with writing(self.using):
                 if release and self.events.release_scheduled(limit):
@@ -88,7 +91,7 @@ class Router:
             for subscription in self.subscriptions.matching(event.type)
         ]
         return self.deliveries.create_queued(
-            rows, size=conf.get("CHUNK_SIZE"), lease=conf.get("LEASE")
+            rows, size=conf.get("CHUNK_SIZE"), lease=conf.get("LEASE"), behind=self.behind
         )
 
     def _put_aside(self, events: list[FreshEvent]) -> None:

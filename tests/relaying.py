@@ -44,6 +44,8 @@ class Recorder:
         self.lost: set[UUID] = set()
         self.asked: list[set[UUID]] = []
         self.slept: list[float] = []
+        # Queue: seconds of work that wait in it.
+        self.behind: dict[str, float] = {}
         # Of every call, whether the database was in a transaction: name and answer.
         self.calls: list[tuple[str, bool]] = []
 
@@ -61,6 +63,9 @@ class Recorder:
         taken = [chunk for chunk in chunks if chunk.queue not in self.refused]
         self.chunks += taken
         return {c.token: self.refused[c.queue] for c in chunks if c not in taken}
+
+    def backlog(self) -> Mapping[str, float]:
+        return self.behind
 
     def alive(self, claims: Mapping[UUID, str]) -> set[UUID]:
         self._note("alive")

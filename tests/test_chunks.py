@@ -27,6 +27,13 @@ def test_few_deliveries_are_spread_and_many_are_packed(count: int, expected: lis
     assert sizes(*[Row()] * count) == expected
 
 
+def test_queue_that_is_behind_gets_as_few_chunks_as_can_be() -> None:
+    rows = [Row(queue=queue) for queue in ("q", "slow") for _ in range(26)]
+    chunks = [part for _, part in cut(rows, size=25, behind={"slow": 0.2})]
+    assert [len(part) for part in chunks if part[0].queue == "slow"] == [25, 1]
+    assert [len(part) for part in chunks if part[0].queue == "q"] == [7, 7, 7, 5]
+
+
 def test_chunk_holds_one_subscription_and_one_queue() -> None:
     """G4: what one subscriber does delays none of another's."""
     rows = [Row(name, queue) for name in "ab" for queue in "xy" for _ in range(40)]

@@ -14,6 +14,7 @@ from rq import Queue
 
 from ..chunks import Chunk
 from ..exceptions import TransportUnavailable, first_line
+from .backlog import Backlog
 from .bell import bell_key
 from .connections import connect, default_queue, has_queue, server_of, servers_in_use
 from .jobs import alive_in, job_for
@@ -39,6 +40,7 @@ class RqTransport:
         self._has_rung = False
         self._clock = clock
         self._resting: dict[str, float] = {}
+        self._backlog = Backlog(clock)
 
     def check(self) -> None:
         self._require_any_but({})
@@ -58,6 +60,7 @@ class RqTransport:
                 with self._reach(name) as queue:
                     # One MULTI for all of them: they arrive together or not at all.
                     queue.enqueue_many([job_for(queue, chunk, using) for chunk in part])
+                    self._measure(queue, len(part))
             except RedisError as error:
                 down[name] = error
                 reason = f"Redis is away: {first_line(error, limit=LINE)}"
@@ -69,6 +72,9 @@ class RqTransport:
         if len(down) == len(by_queue):
             self._require_any_but(down)
         return refused
+
+    def backlog(self) -> Mapping[str, float]:
+        return self._backlog.seconds()
 
     def alive(self, claims: Mapping[UUID, str]) -> set[UUID]:
         by_queue: dict[str, list[UUID]] = defaultdict(list)
@@ -105,6 +111,12 @@ class RqTransport:
                 self._bell = None
                 wake.wait(min(left, 1.0))
         return False
+
+    def _measure(self, queue: Queue, jobs: int) -> None:
+        # What is pushed is pushed, whether or not this answers.
+        with suppress(RedisError):
+            length = queue.connection.llen(queue.key)
+            self._backlog.note(queue.name, jobs=jobs, length=length)
 
     def _forget_rings(self, key: str) -> None:
         """Have rings that came with the one that was heard wake nobody: a look comes next.

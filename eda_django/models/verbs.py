@@ -1,7 +1,7 @@
 """The verbs of deliveries: every change of their state, but for what operators do."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -44,9 +44,14 @@ class DeliveryQuerySet(OperatorVerbs["Delivery"]):
 
     # The relay's verbs
 
-    def create_queued(self, rows: Iterable[Row], *, size: int, lease: float) -> list[Chunk]:
-        """Insert new deliveries as already claimed: one row version where two would do no more."""
-        parts = list(chunks.cut(rows, size=size))
+    def create_queued(
+        self, rows: Iterable[Row], *, size: int, lease: float, behind: Collection[str] = ()
+    ) -> list[Chunk]:
+        """Insert new deliveries as already claimed: one row version where two would do no more.
+
+        In queues that are `behind` they are put into as few chunks as can be.
+        """
+        parts = list(chunks.cut(rows, size=size, behind=behind))
         if not parts:
             return []
         found = insert_queued(self.db, parts, lease=lease)
