@@ -3,6 +3,7 @@
 Starting each from nothing would take most of the time of whatever starts many.
 """
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -16,12 +17,17 @@ from tests.waiting import PATIENCE, eventually
 _forks = multiprocessing.get_context("forkserver")
 
 
+_modules = ["tests.preload"]
+
+
 def preload(*modules: str) -> None:
-    """Have these imported, in this order, by the process that forks; before the first fork."""
-    _forks.set_forkserver_preload(["tests.preload", *modules])
+    """Have these imported by the process that forks, so that no fork has to; before the first."""
+    _modules.extend(modules)
+    _forks.set_forkserver_preload(_modules)
 
 
-preload()
+# Each fork imports the module whose function it is to run.
+preload(__name__)
 
 
 class Fork:
@@ -82,6 +88,8 @@ class Fork:
 def _run(log: Path, work: Callable[..., Any], args: tuple[Any, ...]) -> None:
     # Of its own, so that Ctrl-C reaches only who started it.
     os.setsid()
+    # What was there before the fork stays shared: a collection would write into all of its pages.
+    gc.freeze()
     output = os.open(log, os.O_CREAT | os.O_WRONLY | os.O_APPEND)
     os.dup2(output, 1)
     os.dup2(output, 2)

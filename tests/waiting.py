@@ -17,7 +17,7 @@ def eventually(
     what: str = "",
     *,
     within: float = PATIENCE,
-    every: float = 0.02,
+    every: float = 0.05,
 ) -> T:
     """Return what `condition` returns as soon as that is true; fail the test if it isn't soon."""
     deadline = time.monotonic() + within

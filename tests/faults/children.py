@@ -13,7 +13,7 @@ from tests.waiting import eventually
 
 SIMPLE, FORK = "rq.SimpleWorker", "rq.Worker"
 
-preload("tests.faults.site", "tests.faults.meeting")
+preload(__name__, "tests.faults.site", "tests.faults.meeting")
 
 
 class Child(Fork):

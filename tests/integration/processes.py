@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Protocol
 
 from tests import world
-from tests.forking import Fork, command
+from tests.forking import Fork, command, preload
 from tests.offspring import end_writers
 from tests.waiting import PATIENCE, eventually
+
+preload(__name__)
 
 ROOT = Path(__file__).resolve().parents[2]
 # Seconds that processes get to end by themselves.
