@@ -8,7 +8,7 @@ has_python_headers() {
 install_missing() {
   local wanted=()
   command -v redis-server >/dev/null || wanted+=(redis-server)
-  command -v chromium >/dev/null || wanted+=(chromium)
+  command -v chromium-headless-shell >/dev/null || wanted+=(chromium-headless-shell)
   command -v pg_ctlcluster >/dev/null || wanted+=(postgresql)
   command -v mariadbd >/dev/null || [ -x /usr/sbin/mariadbd ] || wanted+=(mariadb-server)
   command -v mariadb_config >/dev/null || wanted+=(libmariadb-dev)
