@@ -29,8 +29,8 @@ from configparser import ConfigParser
 parser = ConfigParser()
 parser.read("setup.cfg")
 for line in parser["options"]["install_requires"].split("\n"):
-    name = line.split(">=")[0].strip()
-    if name in {"django-rq", "rq", "redis"}:
-        print(line.replace(">=", "==").strip())
+    # Without the Python that it is for: the oldest one needs all of them.
+    if line.strip():
+        print(line.split(";")[0].replace(">=", "==").strip())
 PYTHON
 }

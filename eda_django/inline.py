@@ -37,7 +37,7 @@ class InlineTransport:
                 logger.warning("a subscriber of %s called exit", chunk.subscriber)
         return refused
 
-    def backlog(self) -> Mapping[str, float]:
+    def ahead(self) -> Mapping[str, int]:
         return {}
 
     def alive(self, claims: Mapping[UUID, str]) -> set[UUID]:

@@ -127,10 +127,6 @@ def _prepare(
     key: object = None,
     idempotency_key: object = None,
 ) -> "tuple[OutboxEvent, Event[Any]]":
-    # The one late import: `import eda_django` must not load models, Django would stop with
-    # AppRegistryNotReady.
-    from .models import OutboxEvent
-
     value, tree = payloads.encode(declared, payload)
     cause = current_event.get()
     event_id = uuid7()
@@ -147,7 +143,7 @@ def _prepare(
         headers=options.headers,
     )
     once = named("idempotency_key", idempotency_key)
-    return OutboxEvent.of(envelope, tree=tree, idempotency_key=once), envelope
+    return _outbox_event().of(envelope, tree=tree, idempotency_key=once), envelope
 
 
 def _insert_once(row: "OutboxEvent", alias: str) -> "OutboxEvent | None":
@@ -192,12 +188,17 @@ def _envelope_of(first: "OutboxEvent", declared: EventType) -> Event[Any]:
     return first.envelope(data)
 
 
-def database(using: str | None) -> str:
-    """Return the alias that an outbox row goes to. Raises UnknownDatabase if there is none."""
+def _outbox_event() -> "type[OutboxEvent]":
+    # Late: `import eda_django` must not load models, Django would stop with AppRegistryNotReady.
     from .models import OutboxEvent
 
+    return OutboxEvent
+
+
+def database(using: str | None) -> str:
+    """Return the alias that an outbox row goes to. Raises UnknownDatabase if there is none."""
     if using is None:
-        using = router.db_for_write(OutboxEvent) or DEFAULT_DB_ALIAS
+        using = router.db_for_write(_outbox_event()) or DEFAULT_DB_ALIAS
     return known_database(using)
 
 

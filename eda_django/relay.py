@@ -2,7 +2,6 @@
 
 import logging
 import os
-import random
 import socket
 import threading
 import time
@@ -15,10 +14,12 @@ from django.db import DEFAULT_DB_ALIAS, DatabaseError, InterfaceError, Operation
 from . import conf, signals
 from .consumer import UNKNOWN_SUBSCRIBER
 from .dispatch import RqTransport
-from .exceptions import TransportUnavailable, first_line
+from .exceptions import TransportUnavailable
 from .floor import Floor
+from .gathering import Gathering
 from .models import BulkOperation, Delivery, OutboxEvent, Outlook, RelayHeartbeat, look
 from .models.locking import writing
+from .outage import Outage
 from .pushing import Pusher
 from .recovery import Inquiry, recover_running
 from .registry import Registry, registry
@@ -34,14 +35,9 @@ logger = logging.getLogger("eda_django")
 HEARTBEAT = 10.0
 PRUNING = 60.0
 FORGOTTEN = 86_400.0
-# Seconds to wait while the database or Redis is away; doubled each time, up to the second.
-FIRST_PAUSE, LONGEST_PAUSE = 0.5, 15.0
 # Seconds until the next look when everything due is in other hands: another relay's, or, for a
 # lapsed lease, those of a subscriber that is slow.
 CONTENDED, SLOW = 0.1, 1.0
-# The most seconds that events are gathered before the next claim, while what was pushed must wait
-# for a worker anyway.
-GATHERING = 0.1
 
 
 class Relay:
@@ -69,7 +65,9 @@ class Relay:
         self.clock = clock
         self.name = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
         self.stopping = threading.Event()
-        self.router = Router(using, subscriptions)
+        self.outage = Outage(self.name)
+        self.gathering = Gathering(self.transport.ahead, clock=clock)
+        self.router = Router(using, subscriptions, self.gathering)
         self.pusher = Pusher(using, self.transport)
         self.floor = Floor(clock=clock)
         self.inquiry = Inquiry(using, self.transport, limit=self.batch_size, clock=clock)
@@ -77,7 +75,6 @@ class Relay:
         self.deliveries = Delivery.objects.using(using)
         self.heartbeats = RelayHeartbeat.objects.using(using)
         self.operations = BulkOperation.objects.using(using)
-        self._pause = self._gathering = 0.0
         self._next_beat = self._next_pruning = self._next_reconcile = float("-inf")
         self._pruned_to = 0
         self._has_retried_known = False
@@ -101,6 +98,8 @@ class Relay:
 
     def drain(self) -> int:
         """Relay until nothing moves; return how many rows were moved. Errors are raised."""
+        # Nobody would push later what is gathered now.
+        self.gathering.most = 0.0
         self.retry_known()
         self.inquiry.restart()
         total = 0
@@ -118,7 +117,7 @@ class Relay:
         """Do what is due and return how many seconds to sleep; an outage is survived here."""
         try:
             self.show_life()
-            if self._pause:
+            if self.outage:
                 self.transport.check()
             seconds = self.poll(has_rung=has_rung)
             # Last, so that an error in it keeps nothing from being relayed.
@@ -132,7 +131,7 @@ class Relay:
         except Exception:
             logger.exception("relay turn failed name=%s", self.name)
             return self._back_off()
-        self._recover()
+        self.outage.end()
         return seconds
 
     def poll(self, *, has_rung: bool = False) -> float:
@@ -172,13 +171,9 @@ class Relay:
 
     def fan_out(self, *, floor: int = 0, release: bool = True) -> int:
         """Give every subscription its delivery of new events, push them; return how many events."""
-        count, chunks = self.router.fan_out(
-            self.batch_size, floor=floor, release=release, behind=self.transport.backlog()
-        )
+        count, chunks = self.router.fan_out(self.batch_size, floor=floor, release=release)
         self.floor.claimed(self.router.last_id)
         self.pusher.push(chunks)
-        if count < self.batch_size:
-            self._gathering = self._spare({chunk.queue for chunk in chunks})
         return count
 
     def push_due(self) -> int:
@@ -186,7 +181,11 @@ class Relay:
         queues = {s.name: s.queue or conf.get("QUEUE") for s in self.subscriptions}
         with writing(self.using):
             chunks = self.deliveries.claim_due(
-                self.batch_size, size=conf.get("CHUNK_SIZE"), lease=conf.get("LEASE"), queues=queues
+                self.batch_size,
+                size=conf.get("CHUNK_SIZE"),
+                lease=conf.get("LEASE"),
+                queues=queues,
+                behind=self.gathering.behind(),
             )
         return self.pusher.push(chunks)
 
@@ -245,17 +244,6 @@ class Relay:
 
     # The parts of it
 
-    def _spare(self, queues: set[str]) -> float:
-        """Return for how long more events can be gathered without a worker running out of jobs.
-
-        A worker that forks for each job would otherwise fall ever further behind with a job for
-        each event, as RQ's own `enqueue` on commit does.
-        """
-        behind = self.transport.backlog()
-        # Half of what waits, so that the rest keeps the workers busy meanwhile.
-        spare = min((behind.get(queue, 0.0) / 2 for queue in queues), default=0.0)
-        return min(spare, GATHERING)
-
     def _look(self, floor: int) -> Outlook:
         began_at = self.clock()
         outlook = look(self.using, floor=floor, since=self.inquiry.go_on())
@@ -272,21 +260,16 @@ class Relay:
 
     def _sleep(self, seconds: float) -> bool:
         """Sleep until the next turn; return whether the doorbell has cut it short."""
-        if self._pause:
+        if self.outage:
             # Not by the doorbell: under traffic it would cut every back-off short.
             self.stopping.wait(seconds)
             return False
-        if self._gathering:
-            # Nor by the doorbell, which rings for each of the events that are gathered.
-            self.stopping.wait(self._gathering)
-            self._gathering = 0.0
         return self.transport.wait(seconds, using=self.using, wake=self.stopping)
 
     # Outages, beginning and end
 
     def _lose(self, error: Exception, what: str) -> float:
-        if not self._pause:
-            logger.error("%s error=%s: %s", what, type(error).__qualname__, first_line(error))
+        self.outage.report(error, what)
         return self._back_off()
 
     def _database_trouble(self) -> str:
@@ -300,13 +283,7 @@ class Relay:
         connection = connections[self.using]
         if not connection.in_atomic_block:
             connection.close()
-        self._pause = min(max(self._pause * 2, FIRST_PAUSE), LONGEST_PAUSE)
-        return self._pause * random.uniform(0.5, 1.0)
-
-    def _recover(self) -> None:
-        if self._pause:
-            logger.info("relay works again name=%s", self.name)
-            self._pause = 0.0
+        return self.outage.longer()
 
     def _beat(self) -> None:
         self.heartbeats.beat(

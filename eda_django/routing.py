@@ -1,13 +1,15 @@
 """Fanning out: from new events to a delivery for each subscription."""
 
 import logging
-from collections.abc import Collection
+import time
+from collections import Counter
 
 from django.db import DatabaseError, DataError, IntegrityError, transaction
 
 from . import conf
 from .chunks import Chunk
 from .exceptions import first_line
+from .gathering import Gathering, nothing_waits
 from .models import Delivery, FreshEvent, NewDelivery, OutboxEvent
 from .models.locking import writing
 from .registry import Registry
@@ -22,24 +24,25 @@ UNROUTABLE_PAUSE = 60.0
 class Router:
     """Decides who gets an event; what it can't decide is put aside, never in the way of others."""
 
-    def __init__(self, using: str, subscriptions: Registry) -> None:
+    def __init__(
+        self, using: str, subscriptions: Registry, gathering: Gathering | None = None
+    ) -> None:
         self.using = using
         self.subscriptions = subscriptions
         self.events = OutboxEvent.objects.using(using)
         self.deliveries = Delivery.objects.using(using)
+        self.gathering = gathering or Gathering(nothing_waits, clock=time.monotonic)
         # The last event of the last batch.
         self.last_id = 0
-        self.behind: Collection[str] = ()
 
     def fan_out(
-        self, limit: int, *, floor: int = 0, release: bool = True, behind: Collection[str] = ()
+        self, limit: int, *, floor: int = 0, release: bool = True
     ) -> tuple[int, list[Chunk]]:
         """Fan out up to `limit` events of ids from `floor` on.
 
-        Without `release`, those whose time has come are not looked for. `behind` are queues where
-        jobs wait already. Returns how many, and what is to be pushed.
+        Without `release`, those whose time has come are not looked for. Returns how many, and what
+        is to be pushed.
         """
-        self.behind = behind
         try:
             with writing(self.using):
                 if release and self.events.release_scheduled(limit):
@@ -90,8 +93,15 @@ class Router:
             for event in events
             for subscription in self.subscriptions.matching(event.type)
         ]
+        size = conf.get("CHUNK_SIZE")
+        waits = self.gathering.seconds(Counter(row.queue for row in rows), size=size)
+        for name, seconds in waits.items():
+            self.deliveries.create_pending([r for r in rows if r.queue == name], seconds=seconds)
         return self.deliveries.create_queued(
-            rows, size=conf.get("CHUNK_SIZE"), lease=conf.get("LEASE"), behind=self.behind
+            [row for row in rows if row.queue not in waits],
+            size=size,
+            lease=conf.get("LEASE"),
+            behind=self.gathering.behind(),
         )
 
     def _put_aside(self, events: list[FreshEvent]) -> None:

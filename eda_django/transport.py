@@ -17,11 +17,8 @@ class Transport(Protocol):
     def push(self, chunks: Sequence[Chunk], *, using: str) -> dict[UUID, str]:
         """Carry the chunks; return the tokens of those that can't be, each with the reason."""
 
-    def backlog(self) -> Mapping[str, float]:
-        """Return the queues that are behind, and how many seconds of work wait in each.
-
-        As far as the last pushes can tell. One that nobody works on is not among them.
-        """
+    def ahead(self) -> Mapping[str, int]:
+        """Return the queues in which jobs waited at the last push, and how many."""
 
     def alive(self, claims: Mapping[UUID, str]) -> set[UUID]:
         """Return which claims (token: queue) are still on their way to a worker."""

@@ -44,8 +44,8 @@ class Recorder:
         self.lost: set[UUID] = set()
         self.asked: list[set[UUID]] = []
         self.slept: list[float] = []
-        # Queue: seconds of work that wait in it.
-        self.behind: dict[str, float] = {}
+        # Queue: jobs that wait in it.
+        self.behind: dict[str, int] = {}
         # Of every call, whether the database was in a transaction: name and answer.
         self.calls: list[tuple[str, bool]] = []
 
@@ -64,7 +64,7 @@ class Recorder:
         self.chunks += taken
         return {c.token: self.refused[c.queue] for c in chunks if c not in taken}
 
-    def backlog(self) -> Mapping[str, float]:
+    def ahead(self) -> Mapping[str, int]:
         return self.behind
 
     def alive(self, claims: Mapping[UUID, str]) -> set[UUID]:

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import django_rq
 from redis import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 from rq import Queue
 
 from ..chunks import Chunk
@@ -55,26 +55,23 @@ class RqTransport:
                 refused[chunk.token] = f"there is no queue {chunk.queue!r} in RQ_QUEUES"
         down: dict[str, RedisError] = {}
         for name, part in by_queue.items():
-            reason = ""
             try:
                 with self._reach(name) as queue:
                     # One MULTI for all of them: they arrive together or not at all.
                     queue.enqueue_many([job_for(queue, chunk, using) for chunk in part])
-                    self._measure(queue, len(part))
-            except RedisError as error:
-                down[name] = error
-                reason = f"Redis is away: {first_line(error, limit=LINE)}"
             except Exception as error:
-                # A site's own queue class or serializer.
-                reason = f"{type(error).__qualname__}: {first_line(error, limit=LINE)}"
-            if reason:
+                reason = _reason(error)
                 refused |= dict.fromkeys((chunk.token for chunk in part), reason)
+                if isinstance(error, RedisError) and not _is_one_keys(error):
+                    down[name] = error
+            else:
+                self._measure(queue, len(part))
         if len(down) == len(by_queue):
             self._require_any_but(down)
         return refused
 
-    def backlog(self) -> Mapping[str, float]:
-        return self._backlog.seconds()
+    def ahead(self) -> Mapping[str, int]:
+        return self._backlog.ahead()
 
     def alive(self, claims: Mapping[UUID, str]) -> set[UUID]:
         by_queue: dict[str, list[UUID]] = defaultdict(list)
@@ -89,8 +86,9 @@ class RqTransport:
                     alive |= alive_in(queue, tokens)
             except RedisError as error:
                 # Unknown, so it is asked again after another lease.
-                down[name] = error
                 alive.update(tokens)
+                if not _is_one_keys(error):
+                    down[name] = error
         if len(down) == len(by_queue):
             self._require_any_but(down)
         return alive
@@ -113,8 +111,8 @@ class RqTransport:
         return False
 
     def _measure(self, queue: Queue, jobs: int) -> None:
-        # What is pushed is pushed, whether or not this answers.
-        with suppress(RedisError):
+        # What is pushed is pushed, whatever becomes of this.
+        with suppress(Exception):
             length = queue.connection.llen(queue.key)
             self._backlog.note(queue.name, jobs=jobs, length=length)
 
@@ -149,9 +147,10 @@ class RqTransport:
                     name, connection=connect(name, TIMEOUT), commit_mode="auto"
                 )
             yield self._queues[name]
-        except RedisError:
-            self._queues.clear()
-            self._resting[server] = self._clock() + REST
+        except RedisError as error:
+            if not _is_one_keys(error):
+                self._queues.clear()
+                self._resting[server] = self._clock() + REST
             raise
 
     def _require_any_but(self, down: Mapping[str, RedisError]) -> None:
@@ -173,3 +172,18 @@ class RqTransport:
         if errors:
             cause = next(iter(errors.values()))
             raise TransportUnavailable(first_line(cause, limit=LINE)) from cause
+
+
+def _is_one_keys(error: RedisError) -> bool:
+    """Return whether something else stands in the place of a queue, which hurts no other one."""
+    return isinstance(error, ResponseError) and "WRONGTYPE" in str(error)
+
+
+def _reason(error: Exception) -> str:
+    """Return why a push failed; not always Redis, but perhaps a site's own queue or serializer."""
+    line = first_line(error, limit=LINE)
+    if isinstance(error, ResponseError):
+        return f"Redis refuses: {line}"
+    if isinstance(error, RedisError):
+        return f"Redis is away: {line}"
+    return f"{type(error).__qualname__}: {line}"

@@ -69,18 +69,41 @@ class DeliveryQuerySet(OperatorVerbs["Delivery"]):
             for token, part in parts
         ]
 
+    def create_pending(self, rows: Iterable[Row], *, seconds: float) -> None:
+        """Insert new deliveries that are to be claimed in so many seconds."""
+        values = outcomes.pending(seconds)
+        self.bulk_create(
+            [
+                self.model(
+                    event_id=row.event_id,
+                    subscriber=row.subscriber,
+                    queue=row.queue,
+                    key=row.key,
+                    **values,
+                )
+                for row in rows
+            ]
+        )
+
     def claim_due(
-        self, limit: int, *, size: int, lease: float, queues: Mapping[str, str]
+        self,
+        limit: int,
+        *,
+        size: int,
+        lease: float,
+        queues: Mapping[str, str],
+        behind: Collection[str] = (),
     ) -> list[Chunk]:
         """Claim up to `limit` due deliveries under new tokens; inside a transaction.
 
-        `queues` tells where the running code has its subscribers: one may have moved since.
+        `queues` tells where the running code has its subscribers: one may have moved since. In
+        those that are `behind` they are put into as few chunks as can be.
         """
         columns = ("id", "subscriber", "queue", "isolated")
         rows = list(skip_locked(self.due().only(*columns))[:limit])
         for row in rows:
             row.queue = queues.get(row.subscriber, row.queue)
-        for token, part in chunks.cut(rows, size=size):
+        for token, part in chunks.cut(rows, size=size, behind=behind):
             for row in part:
                 row.token = token
             self.filter(pk__in=[row.pk for row in part], status=Status.PENDING).update(

@@ -22,6 +22,11 @@ def lost(before: Any, after: Any, path: Path = ()) -> tuple[Path, str] | None:
     if isinstance(before, Mapping) and isinstance(after, Mapping):
         return _lost_items(before, after, path)
     if isinstance(before, list | tuple) and isinstance(after, list | tuple):
+        if len(before) != len(after):
+            return path, (
+                f"has {len(before)} items, and subscribers would read {len(after)}: a validator "
+                "changes it, so publish what that returns"
+            )
         found = (lost(a, b, (*path, i)) for i, (a, b) in enumerate(zip(before, after, strict=True)))
         return next(filter(None, found), None)
     return None

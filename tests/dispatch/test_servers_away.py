@@ -52,3 +52,17 @@ def test_it_is_said_why_no_server_answers(ask: Any, settings: Any) -> None:
         ask(RqTransport())
     assert str(caught.value).startswith("Error 111 connecting to 127.0.0.1")
     assert isinstance(caught.value.__cause__, RedisError)
+
+
+def test_a_queue_whose_key_holds_something_else_hurts_no_other(redis_client: Any) -> None:
+    """G4: neither what is pushed with it, nor what is pushed after it."""
+    redis_client.set("rq:queue:slow", "no list")
+    transport = RqTransport()
+    stuck, other = a_chunk("slow"), a_chunk("fast")
+    refused = push(stuck, other, transport=transport)
+    assert list(refused) == [stuck.token]
+    assert "WRONGTYPE" in refused[stuck.token]
+    assert list(push(stuck, transport=transport)) == [stuck.token]
+    assert push(a_chunk("fast"), transport=transport) == {}
+    # Whether it is on its way, nobody can tell.
+    assert alive(stuck, a_chunk("fast"), transport=transport) == {stuck.token}

@@ -3,10 +3,11 @@
 import math
 from datetime import date
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pytest
 from django.test import override_settings
+from pydantic import AfterValidator
 
 from eda_django import InvalidEvent, payloads
 from tests.payloads.declaring import Colour, Line, Tree, declared, one, refusal
@@ -111,6 +112,12 @@ from tests.payloads.declaring import Colour, Line, Tree, declared, one, refusal
             Decimal("NaN"),
             "field 'x': Input should be a finite number, not 'NaN' (str). Its subscribers could "
             "not read what this class writes.",
+        ),
+        (
+            Annotated[list[int], AfterValidator(lambda found: sorted(set(found)))],
+            [1, 1],
+            "field 'x' has 2 items, and subscribers would read 1: a validator changes it, so "
+            "publish what that returns.",
         ),
         (
             Literal["a"],

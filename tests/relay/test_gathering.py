@@ -1,98 +1,102 @@
-"""A relay whose workers are behind gathers events: one job for many, where each would wait alone.
+"""Deliveries of a queue that is behind are gathered: one job for many, where each would wait alone.
 
-With a job for each event a worker that forks for each job falls ever further behind.
+With a job for each event, a worker that forks for each job falls ever further behind.
 """
 
-import threading
-
 import pytest
+from django.db import transaction
 
-from eda_django.relay import GATHERING, Relay
-from tests.relay.standing_in import nothing
-from tests.relaying import Recorder, happen, on_happened
+from eda_django import publish
+from eda_django.gathering import EACH, MOST, Gathering
+from eda_django.models import Delivery, Status
+from eda_django.relay import Relay
+from tests.relay.standing_in import Clock, nothing
+from tests.relaying import HAPPENED, Recorder, happen, make_due, on_happened, seconds_until
 
-pytestmark = pytest.mark.django_db
-
-# No worker's, and longer than any gathering.
-LONG = 60.0
-
-
-class Naps(threading.Event):
-    """What the relay sleeps by, without the sleep."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.slept: list[float] = []
-
-    def wait(self, timeout: float | None = None) -> bool:
-        self.slept.append(timeout or 0.0)
-        return False
+# Jobs that wait, so many that the most is gathered.
+MANY = 1000
 
 
-class Rounds(Recorder):
-    """A transport that has a number of events happen each time the relay waits for more."""
+class TestHowLong:
+    def gathering(self, **ahead: int) -> Gathering:
+        self.clock = Clock()
+        return Gathering(lambda: ahead, clock=self.clock)
 
-    def __init__(self, *counts: int) -> None:
-        super().__init__()
-        self.relay = Relay(transport=self, batch_size=10)
-        self.naps = self.relay.stopping = Naps()
-        self._counts = iter(counts)
+    def test_the_longer_the_more_jobs_wait(self) -> None:
+        gathering = self.gathering(few=2, many=MANY)
+        waits = gathering.seconds({"few": 1, "many": 1, "idle": 1}, size=25)
+        assert waits == pytest.approx({"few": 2 * EACH, "many": MOST})
 
-    def wait(self, seconds: float, *, using: str, wake: threading.Event) -> bool:
-        super().wait(seconds, using=using, wake=wake)
-        if count := next(self._counts, 0):
-            happen(count)
-        else:
-            self.relay.stop()
-        return False
+    def test_what_comes_later_is_due_with_what_came_first(self) -> None:
+        gathering = self.gathering(slow=MANY)
+        assert gathering.seconds({"slow": 1}, size=25) == {"slow": pytest.approx(MOST)}
+        self.clock.now += MOST / 4
+        assert gathering.seconds({"slow": 1}, size=25) == {"slow": pytest.approx(MOST * 3 / 4)}
+        self.clock.now += MOST
+        assert gathering.seconds({"slow": 1}, size=25) == {"slow": pytest.approx(MOST)}
 
-    def run(self) -> list[float]:
-        """Return how long the relay gathered, each time that it did."""
-        self.relay.run()
-        return self.naps.slept
-
-
-def subscribe(*queues: str) -> None:
-    for queue in queues:
-        on_happened(nothing, name=f"t.{queue}", queue=queue)
+    def test_what_is_enough_for_a_job_is_not_held_back(self) -> None:
+        gathering = self.gathering(slow=MANY)
+        assert gathering.seconds({"slow": 25}, size=25) == {}
+        assert gathering.seconds({"slow": 24}, size=25) == {"slow": pytest.approx(MOST)}
 
 
-def test_relay_gathers_while_what_it_pushed_must_wait() -> None:
-    subscribe("fast")
-    rounds = Rounds(1, 3)
-    rounds.behind = {"fast": 0.06}
-    assert rounds.run() == [0.03, 0.03]
-    # Three that came meanwhile are one job.
-    assert [len(chunk.delivery_ids) for chunk in rounds.chunks] == [1, 3]
-    # Each time it looks at everything after it, whatever has rung.
-    assert rounds.slept[1:3] == [0.0, 0.0]
+def statuses(queue: str) -> list[str]:
+    return list(Delivery.objects.filter(queue=queue).values_list("status", flat=True))
 
 
-def test_relay_does_not_gather_for_long() -> None:
-    subscribe("fast")
-    rounds = Rounds(1)
-    rounds.behind = {"fast": LONG}
-    assert rounds.run() == [GATHERING]
+@pytest.mark.django_db
+class TestRelay:
+    @pytest.fixture(autouse=True)
+    def subscriptions(self) -> None:
+        for queue in ("fast", "slow"):
+            on_happened(nothing, name=f"t.{queue}", queue=queue)
 
+    @pytest.fixture
+    def transport(self) -> Recorder:
+        transport = Recorder()
+        transport.behind = {"slow": MANY}
+        return transport
 
-def test_relay_gathers_nothing_that_an_idle_worker_could_have() -> None:
-    """G4: as long as one of the queues is not behind, its workers get each event at once."""
-    subscribe("fast", "slow")
-    rounds = Rounds(2)
-    rounds.behind = {"slow": LONG}
-    assert rounds.run() == []
-    sizes = {chunk.queue: len(chunk.delivery_ids) for chunk in rounds.chunks}
-    assert sizes == {"fast": 1, "slow": 2}
+    def test_gathers_for_the_queue_that_is_behind_and_for_no_other(
+        self, transport: Recorder
+    ) -> None:
+        """G4: a slow subscriber delays none of another queue's."""
+        relay = Relay(transport=transport)
+        with transaction.atomic():
+            publish(HAPPENED, {}, key="k-1")
+        assert relay.poll() == 0
+        assert [chunk.queue for chunk in transport.chunks] == ["fast"]
+        (waiting,) = Delivery.objects.filter(queue="slow")
+        assert (waiting.status, waiting.key, waiting.attempts) == (Status.PENDING, "k-1", 0)
+        assert (waiting.token, waiting.lease_until) == (None, None)
+        assert 0 < seconds_until(waiting.due_at) <= MOST
+        # It sleeps until then, and no longer.
+        assert 0 < relay.poll() <= MOST
 
+    def test_what_was_gathered_becomes_one_job(self, transport: Recorder) -> None:
+        relay = Relay(transport=transport)
+        for _ in range(3):
+            happen(1)
+            relay.poll()
+        make_due()
+        relay.poll()
+        sizes = [(chunk.queue, len(chunk.delivery_ids)) for chunk in transport.chunks]
+        assert sizes == [("fast", 1)] * 3 + [("slow", 3)]
 
-def test_relay_does_not_gather_where_more_waits_already() -> None:
-    subscribe("fast")
-    rounds = Rounds(10)
-    rounds.behind = {"fast": LONG}
-    assert rounds.run() == []
+    def test_many_at_once_are_pushed_at_once_in_as_few_jobs_as_can_be(
+        self, transport: Recorder
+    ) -> None:
+        happen(30)
+        Relay(transport=transport).poll()
+        sizes = {
+            queue: [len(c.delivery_ids) for c in transport.chunks if c.queue == queue]
+            for queue in ("fast", "slow")
+        }
+        assert sizes == {"fast": [8, 8, 8, 6], "slow": [25, 5]}
 
-
-def test_events_that_nobody_subscribes_to_are_not_gathered() -> None:
-    subscribe("fast")
-    rounds = Rounds(1)
-    assert rounds.run() == []
+    def test_drain_leaves_nothing_behind(self, transport: Recorder) -> None:
+        """G2: after `relay --once` nobody comes to push what was gathered."""
+        happen(3)
+        Relay(transport=transport).drain()
+        assert statuses("slow") == [Status.QUEUED] * 3

@@ -12,7 +12,8 @@ from django.utils import timezone
 from eda_django.models import BulkOperation, Delivery, OutboxEvent
 from eda_django.models.clock import after
 from eda_django.models.selection import Selection
-from eda_django.relay import FIRST_PAUSE, Relay
+from eda_django.outage import FIRST_PAUSE
+from eda_django.relay import Relay
 from tests.relay.standing_in import failing, nothing
 from tests.relaying import Recorder, happen, lapse_leases, on_happened, relayed
 

@@ -4,7 +4,8 @@ import threading
 
 import pytest
 
-from eda_django.relay import FIRST_PAUSE, LONGEST_PAUSE, SLOW, Relay
+from eda_django.outage import FIRST_PAUSE, LONGEST_PAUSE
+from eda_django.relay import SLOW, Relay
 from tests.relay.standing_in import Clock
 from tests.relaying import Recorder, Statements, happen, lapse_leases, on_happened, write
 
@@ -35,7 +36,7 @@ def test_each_pause_of_an_outage_is_up_to_twice_the_one_before() -> None:
     transport = Recorder()
     transport.is_down = True
     relay = Relay(transport=transport)
-    relay._pause = FIRST_PAUSE
+    relay.outage.pause = FIRST_PAUSE
     most = FIRST_PAUSE
     for _ in range(8):
         most = min(2 * most, LONGEST_PAUSE)
@@ -47,7 +48,7 @@ def test_a_pause_lasts_as_long_as_the_turn_said(monkeypatch: pytest.MonkeyPatch)
     transport = Recorder()
     transport.is_down = True
     relay = Relay(transport=transport)
-    relay._pause = FIRST_PAUSE
+    relay.outage.pause = FIRST_PAUSE
     waits: list[float] = []
 
     def wait(seconds: float) -> None:

@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 
 from eda_django.models import Attempt, Delivery, Status
+from eda_django.pushing import UNPUSHABLE
 from tests.attacker import LISTED, call, consume_call, forge, stolen
 from tests.integration import ordering
-from tests.integration.ordering import place_notes
+from tests.integration.ordering import place_notes, place_orders
 from tests.integration.secure.site import Site, once, push_notes
+from tests.relaying import make_due
 from tests.testapp.models import Effect
 from tests.waiting import eventually
 
@@ -183,6 +185,24 @@ def test_flood_of_the_bell_keeps_a_relay_busy(site: Site, redis_client: Any) -> 
     place_notes("")
     eventually(lambda: once(1))
     assert relay.is_running
+
+
+def test_queue_that_is_no_list_stops_no_other(site: Site, redis_client: Any) -> None:
+    """G4: not even one on the same Redis."""
+    redis_client.set("rq:queue:slow", "no list")
+    relay = site.relay()
+    site.worker("simple")
+    place_orders(1)
+    bill = eventually(Delivery.objects.filter(error_class=UNPUSHABLE).first)
+    assert (bill.subscriber, bill.status, bill.attempts) == ("testapp.bill", Status.PENDING, 0)
+    assert bill.error_text.startswith("Redis refuses: ")
+    assert "WRONGTYPE" in bill.error_text
+    place_notes("")
+    eventually(lambda: Effect.objects.filter(subscriber="testapp.behave").exists())
+    redis_client.delete("rq:queue:slow")
+    make_due()
+    eventually(lambda: redis_client.llen("rq:queue:slow") == 1)
+    assert "lost its transport" not in relay.text
 
 
 def test_bell_that_is_no_list_is_a_lost_bell(site: Site, redis_client: Any) -> None:
