@@ -180,8 +180,8 @@ def outcome(verb: str, changed: int, passed_over: int) -> str:
     text = done % {"count": changed}
     if passed_over:
         rest = ngettext(
-            "%(count)d was passed over: it is in another state by now, or in a worker's hands.",
-            "%(count)d were passed over: they are in another state by now, or in a worker's hands.",
+            "%(count)d was passed over: it is not in a state for that, or in a worker's hands.",
+            "%(count)d were passed over: they are not in a state for that, or in a worker's hands.",
             passed_over,
         )
         text = f"{text} {rest % {'count': passed_over}}"

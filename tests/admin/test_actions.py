@@ -47,7 +47,7 @@ def test_what_has_changed_meanwhile_is_told() -> None:
     rows = [dead(), dead(), dead(status="succeeded")]
     answer = post(operator(*VIEW, "retry_delivery"), "retry", *rows, confirmed="yes", reason="r")
     assert said(answer) == [
-        "2 deliveries are retried. 1 was passed over: it is in another state by now, or in a "
+        "2 deliveries are retried. 1 was passed over: it is not in a state for that, or in a "
         "worker's hands."
     ]
     assert len(log()) == 2
