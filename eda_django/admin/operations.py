@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy
 from ..models import BulkOperation, RelayHeartbeat
 from ..models.bulk_operation import COUNTED, OperationStatus
 from ..models.heartbeat import GONE
+from ..models.locking import writing
 from ..models.selection import Selection
 from .acting import PERMISSIONS, outcome
 from .bulk import in_words
@@ -74,9 +75,12 @@ class OperationAdmin(ReadOnlyAdmin):
             raise PermissionDenied
         self.require(request, PERMISSIONS[operation.verb])
         using = router.db_for_write(BulkOperation)
-        if BulkOperation.objects.using(using).cancel(pk):
-            operation.refresh_from_db(using=using)
-            log(request, [operation], told(CANCELLED, operation))
+        with writing(using):
+            is_cancelled = BulkOperation.objects.using(using).cancel(pk)
+            if is_cancelled:
+                operation.refresh_from_db(using=using)
+                log(request, [operation], told(CANCELLED, operation))
+        if is_cancelled:
             messages.success(request, _("Cancelled. What was done stays done."))
         else:
             messages.warning(request, _("It had ended already."))

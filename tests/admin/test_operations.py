@@ -106,6 +106,24 @@ def test_what_is_left_is_shown_and_logged_when_it_is_cancelled() -> None:
     assert [status(row) for row in rows] == ["pending", "dead", "dead"]
 
 
+def test_an_operation_is_not_cancelled_without_an_entry_in_the_log(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    dead()
+    client = operator(*VIEW, "retry_delivery")
+    data = {"verb": "retry", "query": "status=dead", "confirmed": 1}
+    client.post(url("delivery_act_on_all"), data)
+
+    def fail(*args: object) -> None:
+        raise RuntimeError("the log is full")
+
+    monkeypatch.setattr("eda_django.admin.operations.log", fail)
+    cancel = url("bulkoperation_cancel", BulkOperation.objects.get().pk)
+    with pytest.raises(RuntimeError):
+        client.post(cancel)
+    assert BulkOperation.objects.get().status == "running"
+
+
 def test_an_end_is_no_error_where_the_operator_has_left() -> None:
     dead()
     client = operator(*VIEW, "retry_delivery")
