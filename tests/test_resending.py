@@ -23,7 +23,7 @@ def delivered(count: int, *names: str) -> list[int]:
 def resend(event_id: int, queues: dict[str, str]) -> Any:
     with writing("default"):
         assert OutboxEvent.objects.take_to_resend(event_id)
-        return Delivery.objects.resend(event_id, queues)
+        return Delivery.objects.resend(event_id, queues, key="order-7")
 
 
 def states() -> dict[tuple[int, str], str]:
@@ -55,6 +55,7 @@ def test_who_never_got_it_gets_it_from_the_queue_named() -> None:
     assert resend(event_id, {"t.new": "slow"}).new == ("t.new",)
     row = Delivery.objects.get(subscriber="t.new")
     assert (row.event_id, row.queue, row.status, row.attempts) == (event_id, "slow", "pending", 0)
+    assert row.key == "order-7"
     assert seconds_until(row.due_at) <= 0
 
 

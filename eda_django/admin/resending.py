@@ -2,6 +2,7 @@
 
 import json
 from typing import Any
+from uuid import uuid4
 
 from django import forms
 from django.contrib import messages
@@ -51,6 +52,8 @@ class ResendForm(forms.Form):
 class EditForm(forms.Form):
     """The payload as JSON, and why."""
 
+    # What a second press of the button is known by.
+    once = forms.UUIDField(widget=forms.HiddenInput)
     payload = forms.CharField(
         label=gettext_lazy("Payload"),
         widget=forms.Textarea(attrs={"rows": 20, "cols": 80, "spellcheck": "false"}),
@@ -69,22 +72,27 @@ class EditForm(forms.Form):
 
 
 def resend_view(console: Any, request: HttpRequest, pk: int) -> HttpResponse:
-    """Ask to whom; send to them."""
+    """Ask to whom; ask again if that is more than one; send to them."""
     console.require(request, "resend_outboxevent")
     event = _event(pk)
     form = ResendForm(event, request.POST if request.method == "POST" else None)
+    page = {"event": event, "original": event}
+    answer: HttpResponse
     if request.method == "POST" and form.is_valid():
-        chosen = form.cleaned_data["subscribers"]
-        resent = _resend(request, event, chosen, form.cleaned_data["reason"])
+        chosen, reason = form.cleaned_data["subscribers"], form.cleaned_data["reason"]
+        if len(chosen) > 1 and "confirmed" not in request.POST:
+            back = reverse("admin:eda_django_outboxevent_resend", args=[event.pk])
+            page |= {"chosen": chosen, "reason": reason, "back": back}
+            answer = console.show(request, "confirm_resend.html", _("Resend"), **page)
+            return answer
+        resent = _resend(request, event, chosen, reason)
         if resent is None:
             messages.error(request, _("The event is gone, or was not fanned out yet."))
         else:
             _tell(request, resent)
         return HttpResponseRedirect(_page_of(event))
-    page: HttpResponse = console.show(
-        request, "resend.html", _("Resend"), event=event, original=event, form=form
-    )
-    return page
+    answer = console.show(request, "resend.html", _("Resend"), form=form, **page)
+    return answer
 
 
 def edit_view(console: Any, request: HttpRequest, pk: int) -> HttpResponse:
@@ -93,19 +101,25 @@ def edit_view(console: Any, request: HttpRequest, pk: int) -> HttpResponse:
     if not conf.get("EDIT_AND_RESEND"):
         raise Http404
     event = _event(pk)
-    initial = {"payload": as_json(event.data)}
+    initial = {"payload": as_json(event.data), "once": uuid4()}
     form = EditForm(request.POST if request.method == "POST" else None, initial=initial)
     if request.method == "POST" and form.is_valid():
         try:
-            copy = _publish_copy(request, event, form.cleaned_data)
+            copy, is_new = _publish_copy(request, event, form.cleaned_data)
         except (EdaError, ValueError) as error:
             form.add_error("payload", str(error))
         else:
-            text = _("Published as a new event, %(id)s, from this one.") % {"id": copy.event_id}
-            messages.success(request, text)
+            _tell_of_copy(request, copy, is_new=is_new)
             return HttpResponseRedirect(_page_of(copy))
+    recipients = [subscription.name for subscription in registry.matching(event.type)]
     page: HttpResponse = console.show(
-        request, "edit.html", _("Edit and resend"), event=event, original=event, form=form
+        request,
+        "edit.html",
+        _("Edit and resend"),
+        event=event,
+        original=event,
+        form=form,
+        recipients=recipients,
     )
     return page
 
@@ -122,29 +136,53 @@ def _resend(
     with writing(using):
         if not OutboxEvent.objects.using(using).take_to_resend(event.pk):
             return None
-        resent: Resent = Delivery.objects.using(using).resend(event.pk, queues)
+        resent: Resent = Delivery.objects.using(using).resend(event.pk, queues, key=event.key)
         to = ", ".join((*resent.again, *resent.new))
         log(request, [event] if to else [], f"{RESENT} {to}{reason and f': {reason}'}")
     signals.deliveries_released.send_robust(sender=None, using=using)
     return resent
 
 
-def _publish_copy(request: HttpRequest, event: OutboxEvent, wanted: dict[str, Any]) -> OutboxEvent:
+def _publish_copy(
+    request: HttpRequest, event: OutboxEvent, wanted: dict[str, Any]
+) -> tuple[OutboxEvent, bool]:
+    """Return the copy, and whether it is new: a form that is sent twice publishes once."""
     payload = unmasked(wanted["payload"], event.data)
     headers = {**event.headers, COPY_OF: str(event.event_id)}
     using = router.db_for_write(OutboxEvent)
+    rows = OutboxEvent.objects.using(using)
+    once = f"edited-copy-{wanted['once']}"
     # The original is the cause: the copy stands below it in the tree.
     token = current_event.set(event.envelope(None))
     try:
         with writing(using):
-            made = publish(event.type, payload, key=event.key or None, headers=headers, using=using)
-            copy: OutboxEvent = OutboxEvent.objects.using(using).get(event_id=made.id)
-            text = f"{COPIED} {event.event_id}: {wanted['reason']}"
-            log(request, [copy], text)
+            # Whoever presses twice waits here, and then sees what the first press has made.
+            rows.select_for_update().filter(pk=event.pk).first()
+            if first := rows.filter(type=event.type, idempotency_key=once).first():
+                return first, False
+            made = publish(
+                event.type,
+                payload,
+                key=event.key or None,
+                headers=headers,
+                idempotency_key=once,
+                using=using,
+            )
+            copy: OutboxEvent = rows.get(event_id=made.id)
+            log(request, [copy], f"{COPIED} {event.event_id}: {wanted['reason']}")
             log(request, [event], f"{EDITED} {copy.event_id}: {wanted['reason']}")
     finally:
         current_event.reset(token)
-    return copy
+    return copy, True
+
+
+def _tell_of_copy(request: HttpRequest, copy: OutboxEvent, *, is_new: bool) -> None:
+    about = {"id": copy.event_id}
+    if is_new:
+        messages.success(request, _("Published as a new event, %(id)s, from this one.") % about)
+        return
+    text = _("The form was sent before, and published %(id)s then. Nothing was published now.")
+    messages.warning(request, text % about)
 
 
 def _tell(request: HttpRequest, resent: Resent) -> None:

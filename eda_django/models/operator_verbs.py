@@ -65,11 +65,11 @@ class OperatorVerbs(models.QuerySet[T]):
         }
         return self._set(self._locked(self, DISCARDABLE), dropped)
 
-    def resend(self, event_id: int, queues: Mapping[str, str]) -> Resent:
+    def resend(self, event_id: int, queues: Mapping[str, str], *, key: str = "") -> Resent:
         """Send an event, whose row the caller has locked, to these subscribers once more.
 
-        `queues` has the queue of each subscriber. What is finished or dead begins anew, what
-        never was is made, what is under way is left alone.
+        `queues` has the queue of each subscriber, `key` is the event's. What is finished or dead
+        begins anew, what never was is made, what is under way is left alone.
         """
         mine = self.filter(event_id=event_id, subscriber__in=list(queues))
         names = dict(mine.values_list("pk", "subscriber"))
@@ -77,19 +77,20 @@ class OperatorVerbs(models.QuerySet[T]):
         begun = outcomes.pending(0) | {"attempts": 0, "finished_at": None, "started_at": None}
         self.filter(pk__in=ready).update(**begun)
         missing = [name for name in queues if name not in names.values()]
-        self._create_pending(event_id, {name: queues[name] for name in missing})
+        self._create_pending(event_id, {name: queues[name] for name in missing}, key)
         return Resent(
             again=tuple(names[pk] for pk in ready),
             new=tuple(missing),
             under_way=tuple(name for pk, name in names.items() if pk not in ready),
         )
 
-    def _create_pending(self, event_id: int, queues: Mapping[str, str]) -> None:
+    def _create_pending(self, event_id: int, queues: Mapping[str, str], key: str) -> None:
         rows = [
             self.model(
                 event_id=event_id,
                 subscriber=name,
                 queue=queue,
+                key=key,
                 status=Status.PENDING,
                 due_at=after(0),
             )

@@ -1,13 +1,18 @@
 """Sending an event again: to chosen subscriptions, or as an edited copy."""
 
 import json
+import re
+from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.test import override_settings
 
+from eda_django import subscribes
 from eda_django.models import Delivery, OutboxEvent
 from tests.admin.acting import log, status
-from tests.console import VIEW, dead, event_row, operator, said, url
+from tests.console import VIEW, dead, event_row, operator, said, text, url
+from tests.testapp.events import Noted
 
 pytestmark = pytest.mark.django_db
 
@@ -22,6 +27,28 @@ def test_an_event_is_sent_to_chosen_subscriptions_again() -> None:
     assert said(client.post(page, data, follow=True)) == ["The event goes to 1 subscription again."]
     assert status(row) == "pending"
     assert log() == [(str(row.event_id), "Resent to testapp.behave: lost downstream")]
+
+
+def test_to_send_to_several_is_asked_for_once_more_and_needs_no_reason() -> None:
+    @subscribes(Noted, name="t.also")
+    def also(event: Any) -> None: ...
+
+    row = dead(status="succeeded", event=event_row(key="order-7"))
+    client = operator(*VIEW, "resend_outboxevent")
+    page = url("outboxevent_resend", row.event_id)
+    data: dict[str, Any] = {"subscribers": ["testapp.behave", "t.also"], "reason": "lost"}
+    asked = client.post(page, data).content.decode()
+    assert "This sends the event to 2 subscriptions again:" in asked
+    for words in ("testapp.<wbr>behave", "t.<wbr>also", 'value="t.also"', "lost"):
+        assert words in asked
+    assert Delivery.objects.get().status == "succeeded"
+    answer = client.post(page, {**data, "reason": "", "confirmed": "yes"}, follow=True)
+    assert said(answer) == ["The event goes to 2 subscriptions again."]
+    found = Delivery.objects.values_list("subscriber", "status", "key")
+    assert set(found) == {
+        ("testapp.behave", "pending", "order-7"),
+        ("t.also", "pending", "order-7"),
+    }
 
 
 def test_only_subscriptions_to_the_type_can_be_chosen() -> None:
@@ -64,7 +91,7 @@ def test_an_edited_copy_names_its_original_and_keeps_what_is_masked() -> None:
     assert b"***" in content
     assert b"secret" not in content
     payload = json.dumps({"text": "right", "behave": "***"})
-    client.post(page, {"payload": payload, "reason": "typing error"})
+    client.post(page, {"payload": payload, "reason": "typing error", "once": uuid4()})
     copy = OutboxEvent.objects.exclude(pk=row.pk).get()
     assert copy.data == {"text": "right", "behave": "secret"}
     assert (copy.key, copy.causation_id) == ("order-7", row.event_id)
@@ -81,10 +108,47 @@ def test_an_edited_copy_names_its_original_and_keeps_what_is_masked() -> None:
 def test_a_payload_that_does_not_fit_is_told_and_published_nowhere(payload: str) -> None:
     row = event_row()
     client = operator(*VIEW, "edit_outboxevent")
-    answer = client.post(url("outboxevent_edit", row.pk), {"payload": payload, "reason": "r"})
+    data = {"payload": payload, "reason": "r", "once": uuid4()}
+    answer = client.post(url("outboxevent_edit", row.pk), data)
     assert answer.status_code == 200
     assert b"errorlist" in answer.content
     assert OutboxEvent.objects.count() == 1
+
+
+@override_settings(EDA_DJANGO=EDITING)
+def test_a_copy_whose_button_is_pressed_twice_is_published_once() -> None:
+    row = event_row()
+    client = operator(*VIEW, "edit_outboxevent")
+    page = url("outboxevent_edit", row.pk)
+    (once,) = re.findall('name="once" value="([^"]+)"', client.get(page).content.decode())
+    data = {"payload": '{"text": "x", "behave": ""}', "reason": "r", "once": once}
+    first, second = (client.post(page, data, follow=True) for _ in range(2))
+    copy = OutboxEvent.objects.exclude(pk=row.pk).get()
+    assert said(first) == [f"Published as a new event, {copy.event_id}, from this one."]
+    assert said(second) == [
+        f"The form was sent before, and published {copy.event_id} then. Nothing was published now."
+    ]
+    assert second.redirect_chain == [(url("outboxevent_change", copy.pk), 302)]
+    assert len(log()) == 2
+    # The next form is another one.
+    assert once.encode() not in client.get(page).content
+
+
+@override_settings(EDA_DJANGO=EDITING)
+def test_a_form_without_its_number_publishes_nothing() -> None:
+    row = event_row()
+    client = operator(*VIEW, "edit_outboxevent")
+    data = {"payload": '{"text": "x", "behave": ""}', "reason": "r"}
+    assert b"errorlist" in client.post(url("outboxevent_edit", row.pk), data).content
+    assert OutboxEvent.objects.count() == 1
+
+
+@override_settings(EDA_DJANGO=EDITING)
+def test_who_gets_an_edited_copy_is_said_before() -> None:
+    row = event_row()
+    page = text(operator(*VIEW, "edit_outboxevent"), url("outboxevent_edit", row.pk))
+    assert "It goes to: <code>" in page
+    assert "<code>testapp.<wbr>behave</code>" in page
 
 
 @override_settings(EDA_DJANGO=EDITING)
