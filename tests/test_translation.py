@@ -125,6 +125,7 @@ HISTORY = [
     ("Discarded: obsolete (*)", "Verworfen: obsolete (*)"),
     ("Resent to a.b, c.d: lost", "Erneut gesendet an a.b, c.d: lost"),
     ("Noted: ask Ada", "Notiert: ask Ada"),
+    ("Note removed: ask Ada", "Notiz entfernt: ask Ada"),
     (
         "Cancelled: done to 2, passed over 1, left 30.",
         "Abgebrochen: getan mit 2, übergangen 1, übrig 30.",

@@ -1,10 +1,11 @@
 """Failed attempts as a page shows them: the latest, and how many older ones there are."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from ..models import Attempt, OutboxEvent
-from .masking import without_secrets
+from ..models import Attempt
+from ..payloads import without
 from .traces import shortened
 
 # On a page; each may bring a long traceback.
@@ -30,10 +31,10 @@ def latest(attempts: Any) -> tuple[list[Attempt], int]:
     return newest[:MAX_ATTEMPTS], older
 
 
-def shown(attempt: Attempt, event: OutboxEvent) -> Shown:
-    """Return an attempt at this event as operators may see it."""
+def shown(attempt: Attempt, secrets: Collection[str]) -> Shown:
+    """Return an attempt as operators may see it."""
     return Shown(
         attempt=attempt,
-        error=without_secrets(attempt.error_text, event),
-        trace=shortened(without_secrets(attempt.traceback, event)),
+        error=without(attempt.error_text, secrets),
+        trace=shortened(without(attempt.traceback, secrets)),
     )

@@ -14,13 +14,14 @@ from django.utils.translation import gettext_lazy
 from ..models import Attempt, Delivery, Status
 from ..models.bulk_operation import Verb
 from ..models.status import FINISHED
+from ..payloads import without
 from .acting import PERMISSIONS, Wish, fulfil, verbs_for
 from .attempts import latest, shown
 from .bulk import begin
 from .display import badge, breakable, column, last_part, state_of
 from .filters import AgeFilter, QueueFilter, StatusFilter, SubscriberFilter, selection_of
 from .keyset import KeysetAdmin, KeysetChangeList
-from .masking import as_json, without_secrets
+from .masking import as_json, secrets_of
 
 
 class DeliveryChangeList(KeysetChangeList):
@@ -151,6 +152,7 @@ class DeliveryAdmin(KeysetAdmin):
             Attempt.objects.filter(delivery=row) if may_see_attempts else Attempt.objects.none()
         )
         attempts, older = latest(failed)
+        secrets = secrets_of(event)
         return self.show(
             request,
             "delivery.html",
@@ -160,8 +162,8 @@ class DeliveryAdmin(KeysetAdmin):
             original=row,
             state=badge(state_of(row)),
             is_moving=row.status not in (*FINISHED, Status.DEAD),
-            error=without_secrets(row.error_text, event),
-            attempts=[shown(attempt, event) for attempt in attempts],
+            error=without(row.error_text, secrets),
+            attempts=[shown(attempt, secrets) for attempt in attempts],
             older=older,
             may_see_attempts=may_see_attempts,
             may_see_event=self.may(request, "view_outboxevent"),

@@ -12,7 +12,7 @@ from ..models import Attempt, Delivery, OutboxEvent
 from ..models.family import family_of
 from ..models.progress import Progress, progress_of
 from ..models.search import events_found
-from ..payloads import text_problem
+from ..payloads import text_problem, without
 from .acting import verbs_for
 from .attempts import latest, shown
 from .deliveries import is_for
@@ -20,7 +20,7 @@ from .display import badge, breakable, column, state_of
 from .filters import EventStateFilter, PeriodFilter, SourceFilter, TypeFilter, lowest_of
 from .history import entries_of
 from .keyset import KeysetAdmin, KeysetChangeList
-from .masking import as_json, without_secrets
+from .masking import as_json, secrets_of
 from .resending import COPY_OF, edit_view, resend_view
 from .timeline import timeline
 
@@ -119,9 +119,13 @@ class EventAdmin(KeysetAdmin):
             copy_of=row.headers.get(COPY_OF, "") if isinstance(row.headers, dict) else "",
             state=badge(event_state(row, own)),
             timeline=timeline(
-                row, deliveries, attempts, entries_of(row, deliveries), total=own.total
+                row,
+                deliveries,
+                attempts,
+                entries_of(row, deliveries),
+                total=own.total,
             ),
-            deliveries=[self._with_attempts(request, d, row, attempts) for d in deliveries],
+            deliveries=self._with_attempts(request, row, deliveries, attempts),
             more_deliveries=own.total - len(deliveries),
             sees_deliveries=sees_deliveries,
             older=older,
@@ -131,15 +135,24 @@ class EventAdmin(KeysetAdmin):
         )
 
     def _with_attempts(
-        self, request: HttpRequest, delivery: Delivery, event: OutboxEvent, attempts: list[Any]
-    ) -> dict[str, Any]:
-        return {
-            "row": delivery,
-            "state": badge(state_of(delivery)),
-            "error": without_secrets(delivery.error_text, event),
-            "verbs": [verb for verb in verbs_for(request.user) if is_for(verb, delivery)],
-            "attempts": [shown(a, event) for a in attempts if a.delivery_id == delivery.pk],
-        }
+        self,
+        request: HttpRequest,
+        event: OutboxEvent,
+        deliveries: list[Delivery],
+        attempts: list[Any],
+    ) -> list[dict[str, Any]]:
+        verbs, secrets = verbs_for(request.user), secrets_of(event)
+        sees_texts = self.may(request, "view_attempt")
+        return [
+            {
+                "row": delivery,
+                "state": badge(state_of(delivery)),
+                "error": without(delivery.error_text, secrets) if sees_texts else "",
+                "verbs": [verb for verb in verbs if is_for(verb, delivery)],
+                "attempts": [shown(a, secrets) for a in attempts if a.delivery_id == delivery.pk],
+            }
+            for delivery in deliveries
+        ]
 
     def whole_rows(self) -> Any:
         return OutboxEvent.objects.all()

@@ -11,22 +11,26 @@ from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from ..conf import MAX_NAME
 from ..failures import site_frame_in
-from ..models import Delivery, Failure, FailureNote, Status
+from ..models import Delivery, Failure, FailureNote
 from ..models.bulk_operation import Verb
 from ..models.groups import Group, groups
+from ..models.locking import writing
 from ..models.selection import Selection
-from ..payloads import text_problem
+from ..payloads import text_problem, without
 from .acting import MAX_AT_ONCE, Wish, ask, fulfil, is_meant, verb_of, verbs_for, written
 from .bulk import start
 from .display import badge, since, state_of
-from .history import NOTED, log
-from .masking import without_secrets
+from .history import NOTED, UNNOTED, log
+from .keyset import as_number
+from .masking import secrets_of
 from .readonly import PageAdmin
 from .traces import shortened
 
 # Deliveries of a group that its page lists, the newest ones.
 LISTED = 20
+MAX_FINGERPRINT = 32
 
 
 @admin.register(Failure)
@@ -56,40 +60,44 @@ class FailureAdmin(PageAdmin):
     def group_view(self, request: HttpRequest) -> HttpResponse:
         """Show one group, with an example and what can be done."""
         self.require(request)
-        group = _group_of(request.GET)
+        group = _group_of(_names_in(request.GET))
+        if group is None:
+            return _nothing_left(request)
         # Discarded ones are no failures any more; what runs may become one again.
-        rows = Delivery.objects.filter(subscriber=group.subscriber).failing()
-        newest = rows.filter(fingerprint=group.fingerprint).order_by("-pk")[:LISTED]
+        newest = _failing(group.subscriber, group.fingerprint).order_by("-pk")[:LISTED]
         return self.show(
             request,
             "failure_group.html",
             f"{group.subscriber}: {group.error_class}",
             group=self._shown(request, group),
+            traceback=self._traceback(request, group),
             deliveries=[(row, badge(state_of(row))) for row in newest],
             verbs=verbs_for(request.user),
             may_note=self.may(request, "change_failurenote"),
         )
 
     def canary_view(self, request: HttpRequest) -> HttpResponse:
-        """Retry one of the group, the one that is shown as its example."""
+        """Retry the one of the group that the button named."""
         self.require(request)
         verb = verb_of(request)
-        group = _group_of(request.POST)
-        if verb == Verb.DISCARD:
+        names = _names_in(request.POST)
+        pk = as_number(request.POST.get("pk", ""))
+        if verb == Verb.DISCARD or pk is None:
             raise Http404
-        is_dead = group.example.status == Status.DEAD
-        rightful = Verb.RETRY if is_dead else Verb.RETRY_NOW
-        post = request.POST.copy()
-        post["verb"] = rightful
-        post["back"] = reverse("admin:eda_django_delivery_change", args=[group.example.pk])
-        request.POST = post  # type: ignore[assignment]
-        return fulfil(self, request, Wish.of(request, ids=[group.example.pk]))
+        if not _failing(*names).filter(pk=pk).exists():
+            text = _("Delivery %(number)s does not fail any more: nothing was done.")
+            messages.warning(request, text % {"number": pk})
+            return HttpResponseRedirect(_page_of(*names))
+        back = reverse("admin:eda_django_delivery_change", args=[pk])
+        return fulfil(self, request, replace(Wish.of(request, ids=[pk]), back=back))
 
     def act_view(self, request: HttpRequest) -> HttpResponse:
         """Retry or discard the whole group, after asking."""
         self.require(request)
         verb = verb_of(request)
-        group = _group_of(request.POST)
+        group = _group_of(_names_in(request.POST))
+        if group is None:
+            return _nothing_left(request)
         if not is_meant(request, verb):
             return ask(self, request, verb, "confirm_group.html", group=group)
         selection = Selection(subscriber=group.subscriber, fingerprint=group.fingerprint)
@@ -101,54 +109,92 @@ class FailureAdmin(PageAdmin):
         return fulfil(self, request, replace(Wish.of(request, ids=ids), back=back))
 
     def note_view(self, request: HttpRequest) -> HttpResponse:
-        """Keep a note on the group; an empty one is removed."""
+        """Keep a note on the group, also on one that is empty by now; no text removes it."""
         self.require(request, "change_failurenote")
         if request.method != "POST":
             raise Http404
-        group = _group_of(request.POST)
-        text = written(request, "text")
-        using = router.db_for_write(FailureNote)
-        of = {"subscriber": group.subscriber, "fingerprint": group.fingerprint}
-        notes = FailureNote.objects.using(using)
-        user: Any = request.user
-        if text:
-            values = {"text": text, "author": user.get_username()}
-            note, _made = notes.update_or_create(defaults=values, **of)
-            log(request, [note], f"{NOTED}: {text}")
+        names = _names_in(request.POST)
+        if text := written(request, "text"):
+            _keep_note(request, names, text)
             messages.success(request, _("The note is kept."))
         else:
-            notes.filter(**of).delete()
+            _remove_note(request, names)
             messages.success(request, _("The note is removed."))
-        return HttpResponseRedirect(_page_of(group))
+        return HttpResponseRedirect(_page_of(*names))
 
     def _shown(self, request: HttpRequest, group: Group) -> dict[str, Any]:
-        trace = ""
-        if group.attempt and self.may(request, "view_attempt"):
-            trace = shortened(without_secrets(group.attempt.traceback, group.example.event))
+        frame = error = ""
+        # A traceback's frame is of the traceback, and the text of the error of the attempt.
+        if self.may(request, "view_attempt"):
+            frame = site_frame_in(group.attempt.traceback) if group.attempt else ""
+            error = without(group.example.error_text, secrets_of(group.example.event))
         return {
             "group": group,
-            "frame": site_frame_in(group.attempt.traceback) if group.attempt else "",
-            "error": without_secrets(group.example.error_text, group.example.event),
-            "traceback": trace,
+            "frame": frame,
+            "error": error,
             "since": since(group.since),
             "last_seen": since(group.last_seen),
-            "url": _page_of(group),
+            "url": _page_of(group.subscriber, group.fingerprint),
         }
 
+    def _traceback(self, request: HttpRequest, group: Group) -> str:
+        if not (group.attempt and self.may(request, "view_attempt")):
+            return ""
+        return shortened(without(group.attempt.traceback, secrets_of(group.example.event)))
 
-def _group_of(query: Any) -> Group:
-    """Return the group that a form or an address names. Raises Http404 if it has nothing left."""
+
+def _names_in(query: Any) -> tuple[str, str]:
+    """Return the subscriber and the fingerprint of a form or an address.
+
+    Raises Http404 if no group can have these.
+    """
     subscriber, fingerprint = query.get("subscriber", ""), query.get("fingerprint", "")
-    if text_problem(subscriber) or text_problem(fingerprint) or not subscriber:
+    is_long = len(subscriber) > MAX_NAME or len(fingerprint) > MAX_FINGERPRINT
+    if not subscriber or is_long or text_problem(subscriber) or text_problem(fingerprint):
         raise Http404
+    return subscriber, fingerprint
+
+
+def _group_of(names: tuple[str, str]) -> Group | None:
+    """Return the group, or None if it has nothing left."""
+    subscriber, fingerprint = names
     found = groups(_using(), subscriber=subscriber, fingerprint=fingerprint)
-    if not found or found[0].example is None:
-        raise Http404(_("Nothing of this group fails any more."))
-    return found[0]
+    return found[0] if found and found[0].example is not None else None
 
 
-def _page_of(group: Group) -> str:
-    query = urlencode({"subscriber": group.subscriber, "fingerprint": group.fingerprint})
+def _failing(subscriber: str, fingerprint: str) -> Any:
+    rows = Delivery.objects.filter(subscriber=subscriber, fingerprint=fingerprint)
+    return rows.failing()
+
+
+def _nothing_left(request: HttpRequest) -> HttpResponse:
+    """Go on to what fails still; a colleague, or a retry, was quicker."""
+    messages.warning(request, _("Nothing of this group fails any more."))
+    return HttpResponseRedirect(reverse("admin:eda_django_failure_changelist"))
+
+
+def _keep_note(request: HttpRequest, names: tuple[str, str], text: str) -> None:
+    using = router.db_for_write(FailureNote)
+    user: Any = request.user
+    values = {"text": text, "author": user.get_username()}
+    with writing(using):
+        note, _made = FailureNote.objects.using(using).update_or_create(
+            subscriber=names[0], fingerprint=names[1], defaults=values
+        )
+        log(request, [note], f"{NOTED}: {text}")
+
+
+def _remove_note(request: HttpRequest, names: tuple[str, str]) -> None:
+    using = router.db_for_write(FailureNote)
+    with writing(using):
+        notes = FailureNote.objects.using(using).filter(subscriber=names[0], fingerprint=names[1])
+        for note in list(notes):
+            log(request, [note], f"{UNNOTED}: {note.text}")
+        notes.delete()
+
+
+def _page_of(subscriber: str, fingerprint: str) -> str:
+    query = urlencode({"subscriber": subscriber, "fingerprint": fingerprint})
     return f"{reverse('admin:eda_django_failure_group')}?{query}"
 
 

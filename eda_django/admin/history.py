@@ -25,6 +25,7 @@ RESENT = gettext_noop("Resent to")
 COPIED = gettext_noop("Published by hand as an edited copy of")
 EDITED = gettext_noop("Edited and resent as")
 NOTED = gettext_noop("Noted")
+UNNOTED = gettext_noop("Note removed")
 # What operators did to an event, on its page; the latest.
 MAX_ENTRIES = 100
 # What a bulk operation came to.
@@ -37,7 +38,7 @@ _FIGURES = {
     text: re.compile(_FIGURE.sub(r"(?P<\1>\\d+)", re.escape(text))) for text in (CANCELLED, ENDED)
 }
 # The longer first: one begins as another does.
-_HEADS = sorted((*DONE.values(), RESENT, COPIED, EDITED, NOTED), key=len, reverse=True)
+_HEADS = sorted((*DONE.values(), RESENT, COPIED, EDITED, NOTED, UNNOTED), key=len, reverse=True)
 
 
 def log(request: HttpRequest, rows: Iterable[Any], text: str) -> None:

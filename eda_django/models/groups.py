@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db.models import Count, Max, Min, Q
+from django.db.models.functions import Coalesce
 
 from .attempt import Attempt
 from .delivery import Delivery
@@ -52,7 +53,8 @@ def groups(using: str, *, subscriber: str = "", fingerprint: str | None = None) 
             retrying=Count("pk", filter=Q(status=Status.PENDING)),
             last_seen=Max("started_at"),
             first=Min("pk"),
-            last=Max("pk"),
+            # A dead one first: it can be tried alone by whoever may only retry those.
+            last=Coalesce(Max("pk", filter=Q(status=Status.DEAD)), Max("pk")),
         )
         .order_by("-dead", "-retrying", "subscriber", "fingerprint")[:MAX_GROUPS]
     )

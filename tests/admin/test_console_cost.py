@@ -1,6 +1,6 @@
 """What the console's pages cost, and that none shows what is redacted."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 from uuid import uuid4
 
@@ -10,6 +10,7 @@ from django.test import Client, override_settings
 from django.test.utils import CaptureQueriesContext
 
 from eda_django.models import Delivery, FailureNote, OutboxEvent, statistics
+from eda_django.payloads import redacted_values
 from tests.console import dead, event_row, operator, retrying, text, url
 
 pytestmark = pytest.mark.django_db
@@ -80,6 +81,32 @@ def test_figures_look_at_a_bounded_number_of_rows(monkeypatch: pytest.MonkeyPatc
     assert [part.count for part in statistics.backlog("default")] == [5]
     assert len(statistics.latest_done("default", ["testapp.behave"])) == 3
     assert sum(statistics.published_by_minute("default", first_id=1).values()) == 5
+
+
+def test_secrets_are_looked_for_once_on_a_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A payload may be long, and an event may have many deliveries and attempts."""
+    looked: list[Any] = []
+
+    def counting(tree: Any) -> Iterator[str]:
+        looked.append(tree)
+        return redacted_values(tree)
+
+    monkeypatch.setattr("eda_django.admin.masking.redacted_values", counting)
+    row = dead()
+    for n in range(3):
+        dead(f"s{n}", event=row.event)
+    client = operator(is_superuser=True)
+    for page in (url("outboxevent_change", row.event_id), url("delivery_change", row.pk)):
+        looked.clear()
+        client.get(page)
+        assert len(looked) == 1, page
+
+
+def test_the_list_of_failures_makes_no_traceback_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It shows none, and each may be long."""
+    monkeypatch.setattr("eda_django.admin.failures.shortened", lambda trace: 1 / 0)
+    dead()
+    assert operator(is_superuser=True).get(url("failure_changelist")).status_code == 200
 
 
 @override_settings(EDA_DJANGO={"REDACT": ["behave"]})

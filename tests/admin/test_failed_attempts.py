@@ -64,6 +64,23 @@ def test_who_may_not_see_attempts_is_told_nothing_of_them() -> None:
         assert "not shown" not in text(client, page)
 
 
+def test_who_may_not_see_attempts_reads_no_text_of_an_error_on_any_page() -> None:
+    """Nor a frame: that is of the attempt's traceback. The class is on every list."""
+    row = dead()
+    group = f"{url('failure_group')}?subscriber={row.subscriber}&fingerprint={row.fingerprint}"
+    anyone, viewer = operator("view_delivery", "view_outboxevent"), operator(*VIEW)
+    for page in (
+        url("delivery_change", row.pk),
+        url("outboxevent_change", row.event_id),
+        url("failure_changelist"),
+        group,
+    ):
+        assert "no rate" in text(viewer, page), page
+        assert "no rate" not in text(anyone, page), page
+        assert "services.py" not in text(anyone, page), page
+        assert "ValueError" in text(anyone, page).replace("<wbr>", ""), page
+
+
 def test_an_event_of_many_deliveries_says_so_and_leads_to_the_rest(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
