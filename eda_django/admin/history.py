@@ -15,6 +15,7 @@ from django.utils.translation import gettext, gettext_noop, override
 from .. import signals
 from ..models import BulkOperation, Delivery, OutboxEvent
 from ..models.bulk_operation import Verb
+from ..models.windows import SLACK
 
 DONE = {
     Verb.RETRY: gettext_noop("Retried"),
@@ -28,6 +29,8 @@ NOTED = gettext_noop("Noted")
 UNNOTED = gettext_noop("Note removed")
 # What operators did to an event, on its page; the latest.
 MAX_ENTRIES = 100
+# They are looked for among so many: Django's log has no index that leads to a row's entries.
+MAX_LOOKED_AT = 100_000
 # What a bulk operation came to.
 CANCELLED = gettext_noop(
     "Cancelled: done to %(changed)d, passed over %(passed_over)d, left %(left)d."
@@ -66,14 +69,20 @@ def write(user: Any, found: Sequence[Any], text: str) -> None:
 
 
 def entries_of(event: OutboxEvent, deliveries: Sequence[Delivery]) -> list[Any]:
-    """Return what operators did to an event and these deliveries, the latest; one statement."""
+    """Return what operators did to an event and these deliveries, the latest; two statements.
+
+    Only the newest part of the log is looked at, and nothing that is older than the event.
+    """
+    newest = LogEntry.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
     kinds = ContentType.objects.get_for_models(OutboxEvent, Delivery)
     about = Q(content_type=kinds[OutboxEvent], object_id=str(event.pk))
     if deliveries:
         ids = [str(delivery.pk) for delivery in deliveries]
         about |= Q(content_type=kinds[Delivery], object_id__in=ids)
-    rows = LogEntry.objects.filter(about).select_related("user").order_by("-pk")
-    return list(rows[:MAX_ENTRIES])
+    rows = LogEntry.objects.filter(
+        about, pk__gt=newest - MAX_LOOKED_AT, action_time__gte=event.time - SLACK
+    )
+    return list(rows.select_related("user").order_by("-pk")[:MAX_ENTRIES])
 
 
 def entry(verb: Verb, reason: str) -> str:

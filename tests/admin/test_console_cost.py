@@ -5,11 +5,15 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.auth.models import User
+from django.contrib.contenttypes.models import ContentType
 from django.db import connection
 from django.test import Client, override_settings
 from django.test.utils import CaptureQueriesContext
 
 from eda_django.models import Delivery, FailureNote, OutboxEvent, statistics
+from eda_django.models.windows import SLACK
 from eda_django.payloads import redacted_values
 from tests.console import dead, event_row, operator, retrying, text, url
 
@@ -107,6 +111,32 @@ def test_the_list_of_failures_makes_no_traceback_ready(monkeypatch: pytest.Monke
     monkeypatch.setattr("eda_django.admin.failures.shortened", lambda trace: 1 / 0)
     dead()
     assert operator(is_superuser=True).get(url("failure_changelist")).status_code == 200
+
+
+def test_the_log_is_looked_through_in_part_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has no index that leads to what was done to a row, and every site's app writes to it."""
+    row = dead()
+    client = operator(is_superuser=True)
+    about = {
+        "user": User.objects.get(),
+        "content_type": ContentType.objects.get_for_model(Delivery),
+        "object_id": str(row.pk),
+        "action_flag": CHANGE,
+    }
+    for number in range(6):
+        LogEntry.objects.create(**about, change_message=f"Retried: {number}")
+
+    def told() -> list[str]:
+        page = client.get(url("outboxevent_change", row.event_id))
+        words = [entry.text for entry in page.context["timeline"]]
+        return sorted(one[-1] for one in words if "Retried" in one)
+
+    assert told() == list("012345")
+    monkeypatch.setattr("eda_django.admin.history.MAX_LOOKED_AT", 3)
+    assert told() == list("345")
+    # Nobody did anything to an event before it was there.
+    LogEntry.objects.update(action_time=row.event.time - 2 * SLACK)
+    assert told() == []
 
 
 @override_settings(EDA_DJANGO={"REDACT": ["behave"]})

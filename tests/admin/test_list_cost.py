@@ -66,7 +66,7 @@ def test_a_page_costs_the_same_for_few_and_for_many_rows(
         delivery = deliver(event.event_id, subscriber=f"s{n}")
         fail(delivery)
     Attempt.objects.update(delivery=delivery)
-    assert len(sql(admin_client, page())) == len(few) <= 10
+    assert len(sql(admin_client, page())) == len(few) <= 11
 
 
 def event_page() -> str:
