@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy
 
 from ..models import Attempt, Delivery, Status
 from ..models.bulk_operation import Verb
+from ..models.past_operations import past_operations
 from ..models.status import FINISHED
 from ..payloads import without
 from .acting import PERMISSIONS, Wish, fulfil, verbs_for
@@ -20,6 +21,7 @@ from .attempts import latest, shown
 from .bulk import begin
 from .display import badge, breakable, column, last_part, state_of
 from .filters import AgeFilter, QueueFilter, StatusFilter, SubscriberFilter, selection_of
+from .history import sentence
 from .keyset import KeysetAdmin, KeysetChangeList
 from .masking import as_json, secrets_of
 
@@ -169,6 +171,7 @@ class DeliveryAdmin(KeysetAdmin):
             may_see_event=self.may(request, "view_outboxevent"),
             payload=as_json(event.data),
             verbs=[verb for verb in verbs_for(request.user) if is_for(verb, row)],
+            operations=[(one, sentence(one)) for one, _rows in past_operations(event, [row])],
         )
 
     def whole_rows(self) -> Any:

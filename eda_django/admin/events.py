@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy
 from .. import conf
 from ..models import Attempt, Delivery, OutboxEvent
 from ..models.family import family_of
+from ..models.past_operations import past_operations
 from ..models.progress import Progress, progress_of
 from ..models.search import events_found
 from ..payloads import text_problem, without
@@ -123,6 +124,7 @@ class EventAdmin(KeysetAdmin):
                 deliveries,
                 attempts,
                 entries_of(row, deliveries),
+                operations=past_operations(row, deliveries),
                 total=own.total,
             ),
             deliveries=self._with_attempts(request, row, deliveries, attempts),

@@ -90,6 +90,11 @@ def entry(verb: Verb, reason: str) -> str:
     return f"{DONE[verb]}: {reason}" if reason else f"{DONE[verb]}."
 
 
+def sentence(operation: BulkOperation) -> str:
+    """Return who had what done by a bulk operation, and why, in the reader's language."""
+    return f"{operation.operator}: {translated(entry(Verb(operation.verb), operation.reason))}"
+
+
 def told(text: str, operation: BulkOperation) -> str:
     """Return what the log says of a bulk operation that goes no further: `text`, with figures."""
     about = {"changed": operation.changed, "passed_over": operation.passed_over}

@@ -6,10 +6,12 @@ from datetime import datetime
 from typing import Any
 
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from ..models import Delivery, OutboxEvent, Status
+from ..models.past_operations import Past
 from .display import span
-from .history import translated
+from .history import RESENT, sentence, translated
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,19 +27,28 @@ class Entry:
 def timeline(
     event: OutboxEvent,
     deliveries: Sequence[Delivery],
-    attempts: Iterable[Any],
-    acted: Iterable[Any],
+    attempts: Sequence[Any],
+    acted: Sequence[Any],
     *,
+    operations: Iterable[Past] = (),
     total: int,
 ) -> list[Entry]:
     """Return every step that the tables tell of, from the publishing to the last delivery.
 
-    `acted` has the entries of the admin's log, of the event and of its deliveries. `total` is how
-    many deliveries there are, where not all are to be shown.
+    `acted` has the entries of the admin's log, of the event and of its deliveries, `operations`
+    the bulk operations that went past them. `total` is how many deliveries there are, where not
+    all are to be shown.
     """
     entries = [Entry(at=event.time, text=_("Published by %(source)s") % {"source": event.source})]
     if event.relayed_at:
-        text = _("Fanned out to %(count)d subscriptions") % {"count": total}
+        if _was_resent(event, deliveries, attempts, acted):
+            text = _("Sent again; when it was fanned out first is not kept")
+        else:
+            text = ngettext(
+                "Fanned out to %(count)d subscription",
+                "Fanned out to %(count)d subscriptions",
+                total,
+            ) % {"count": total}
         entries.append(Entry(at=event.relayed_at, text=text))
     elif event.available_at:
         text = _("Set aside until then")
@@ -50,9 +61,39 @@ def timeline(
             Entry(at=attempt.finished_at, text=text, detail=attempt.error_class, tone="odd")
         )
     entries += [_act(one, event) for one in acted]
+    entries += [_bulk(*one) for one in operations]
     for delivery in deliveries:
         entries += _steps(delivery)
     return sorted(entries, key=lambda entry: entry.at)
+
+
+def _was_resent(
+    event: OutboxEvent,
+    deliveries: Sequence[Delivery],
+    attempts: Sequence[Any],
+    acted: Sequence[Any],
+) -> bool:
+    """Whether the event's `relayed_at` is of a later time than its fanning out.
+
+    The log says so, or what happened before.
+    """
+    if any(one.change_message.startswith(RESENT) for one in acted):
+        return True
+    steps = [at for one in deliveries for at in (one.started_at, one.finished_at) if at]
+    steps += [attempt.finished_at for attempt in attempts]
+    return bool(event.relayed_at and steps and min(steps) < event.relayed_at)
+
+
+def _bulk(operation: Any, deliveries: Sequence[Delivery]) -> Entry:
+    about = {"number": operation.pk, "count": len(deliveries)}
+    detail = ngettext(
+        "bulk operation %(number)d, which went past %(count)d delivery",
+        "bulk operation %(number)d, which went past %(count)d deliveries",
+        len(deliveries),
+    )
+    return Entry(
+        at=operation.created_at, text=sentence(operation), detail=detail % about, tone="busy"
+    )
 
 
 def _act(logged: Any, event: OutboxEvent) -> Entry:

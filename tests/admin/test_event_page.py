@@ -3,9 +3,10 @@
 from typing import Any
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.test import override_settings
 
-from eda_django.models import OutboxEvent
+from eda_django.models import Attempt, OutboxEvent
 from tests.admin.acting import post
 from tests.console import VIEW, dead, event_row, operator, retrying, text, url
 
@@ -23,6 +24,28 @@ def test_an_event_tells_its_story_in_order() -> None:
     assert "testapp.behave: attempt 3 failed" in words
     assert "testapp.behave: dead, out of attempts" in words
     assert "services.py" in page.content.decode()
+
+
+def test_one_subscription_is_not_several() -> None:
+    row = dead()
+    page = operator(*VIEW).get(url("outboxevent_change", row.event_id))
+    words = [entry.text for entry in page.context["timeline"]]
+    assert words[1] == "Fanned out to 1 subscription"
+
+
+@pytest.mark.parametrize("logged", [True, False])
+def test_what_was_sent_again_is_not_called_fanned_out_then(logged: bool) -> None:
+    """To send it again sets `relayed_at`, and with it the retention, anew."""
+    row = dead()
+    client = operator(*VIEW, "resend_outboxevent")
+    data = {"subscribers": ["testapp.behave"]}
+    client.post(url("outboxevent_resend", row.event_id), data)
+    # The attempts of before tell it as well as the log.
+    LogEntry.objects.all().delete() if not logged else Attempt.objects.all().delete()
+    page = client.get(url("outboxevent_change", row.event_id))
+    words = [entry.text for entry in page.context["timeline"]]
+    assert not any("Fanned out" in one for one in words)
+    assert sum("Sent again" in one for one in words) == 1
 
 
 def test_what_operators_did_stands_in_the_story() -> None:
