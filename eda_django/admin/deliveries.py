@@ -61,6 +61,7 @@ class DeliveryAdmin(KeysetAdmin):
         column("queue", gettext_lazy("queue")),
     )
     list_filter = (StatusFilter, SubscriberFilter, QueueFilter, AgeFilter)
+    also_asked = ("fingerprint",)
     search_fields = ("id",)
     search_help_text = gettext_lazy("An event's id, a key or a delivery's number, exactly.")
     actions = [action(verb) for verb in Verb]
@@ -83,9 +84,6 @@ class DeliveryAdmin(KeysetAdmin):
     ) -> tuple[QuerySet[Any], bool]:
         # The selection has done it.
         return queryset, False
-
-    def lookup_allowed(self, lookup: str, value: Any, request: Any = None) -> bool:
-        return lookup == "fingerprint" or super().lookup_allowed(lookup, value, request)
 
     def get_actions(self, request: HttpRequest, action_location: Any = None) -> dict[str, Any]:
         # Not those of the whole site: they know nothing of states. From Django 6.1 on a page of one
