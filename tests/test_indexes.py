@@ -15,6 +15,7 @@ from eda_django.admin.filters import EventStateFilter
 from eda_django.models import Delivery, OutboxEvent, look
 from eda_django.models.indexes import HotIndex
 from eda_django.models.search import types_in_the_outbox
+from eda_django.models.selection import Selection
 from eda_django.models.statistics import subscribers_with_history
 from eda_django.models.windows import page
 from tests import bulk
@@ -49,6 +50,10 @@ def plan_of(statement: Any) -> str:
     with transaction.atomic(), CaptureQueriesContext(connection) as captured:
         statement()
     (sql, *_) = [q["sql"] for q in captured if q["sql"].lstrip().startswith(("SELECT", "WITH"))]
+    return explained(sql)
+
+
+def explained(sql: str) -> str:
     explain = "EXPLAIN QUERY PLAN" if connection.vendor == "sqlite" else "EXPLAIN"
     with connection.cursor() as cursor:
         cursor.execute(f"{explain} {sql}")
@@ -108,6 +113,17 @@ def test_the_console_finds_what_is_not_relayed_by_an_index(state: str) -> None:
     assert re.search("eda_event_(fresh|scheduled)", plan), plan
     assert not re.search(r"Seq Scan|SCAN eda_django_\w+(?! USING INDEX eda_event)", plan), plan
     assert " | ALL | " not in plan, plan
+
+
+@pytest.mark.usefixtures("finished")
+@pytest.mark.parametrize("term", ["0b5c7a0e-93c1-4ef2-8d0a-6f1c2b3d4e5f", "7"])
+def test_deliveries_are_searched_for_by_indexes(term: str) -> None:
+    with CaptureQueriesContext(connection) as captured:
+        page(Selection(search=term).among(Delivery.objects), before=None, size=50, is_narrow=True)
+    for sql in (query["sql"] for query in captured):
+        plan = explained(sql)
+        assert not re.search(r"Seq Scan|SCAN eda_django_\w+(?! USING INDEX eda_event)", plan), plan
+        assert " | ALL | " not in plan, plan
 
 
 @pytest.mark.usefixtures("finished")

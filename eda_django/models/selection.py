@@ -71,11 +71,12 @@ class Selection:
     def _found(self, using: str) -> Q:
         """An event's id, a key, or a delivery's number, exactly."""
         events: Any = OutboxEvent.objects.using(using)
+        same_key = events.filter(key=self.search).exclude(key="").order_by("-pk")
+        numbers = set(same_key.values_list("pk", flat=True)[:SAME_KEY])
+        # A key may well look like an id: many sites' orders have a UUID.
         if event_id := as_uuid(self.search):
-            ids = events.filter(event_id=event_id).values_list("pk", flat=True)
-            return Q(event_id__in=list(ids))
-        ids = events.filter(key=self.search).exclude(key="").order_by("-pk")
-        found = Q(event_id__in=list(ids.values_list("pk", flat=True)[:SAME_KEY]))
+            numbers.update(events.filter(event_id=event_id).values_list("pk", flat=True))
+        found = Q(event_id__in=sorted(numbers))
         if self.search.isdecimal() and len(self.search) <= MAX_DIGITS:
             found |= Q(pk=int(self.search))
         return found

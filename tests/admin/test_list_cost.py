@@ -40,6 +40,7 @@ QUERIES = [
     ("delivery", {}),
     ("delivery", {"q": "a"}),
     ("delivery", {"q": "987654321"}),
+    ("delivery", {"q": "0b5c7a0e-93c1-4ef2-8d0a-6f1c2b3d4e5f"}),
     ("delivery", {"status": "dead", "subscriber": "testapp.behave"}),
     ("delivery", {"p": "1"}),
 ]

@@ -90,6 +90,19 @@ def test_deliveries_are_filtered_and_found(admin_client: Client, query: dict[str
     assert shown(admin_client, "delivery", q=str(one.pk)) == 2
 
 
+@pytest.mark.parametrize(
+    "key", ["0b5c7a0e-93c1-4ef2-8d0a-6f1c2b3d4e5f", "0b5c7a0e93c14ef28d0a6f1c2b3d4e5f", "1" * 32]
+)
+def test_a_key_that_looks_like_an_id_is_found_as_a_key(admin_client: Client, key: str):
+    one = publish(Noted("a"), key=key)
+    deliver(one.id)
+    other = publish(Noted("b"), key="other")
+    deliver(other.id)
+    for model in ("outboxevent", "delivery"):
+        assert shown(admin_client, model, q=key) == 1
+        assert shown(admin_client, model, q=other.id.hex) == 1
+
+
 STRANGE = ["\x00", "a\x00b", "9" * 30, "9" * 18, "-1", "²", "٣", "a" * 10_000, "%", "'", '"', "\\"]
 STRANGE += ["\ud800", "0x10", "1e5", "{}", "🎁", "\u202e", "00000000-0000-0000-0000-00000000000g"]
 
