@@ -127,6 +127,13 @@ def test_deliveries_are_searched_for_by_indexes(term: str) -> None:
 
 
 @pytest.mark.usefixtures("finished")
+def test_where_an_age_begins_is_found_by_an_index() -> None:
+    plan = plan_of(lambda: Selection(until_event=FINISHED - 100).highest("default"))
+    assert "eda_delivery_event_subscriber" in plan
+    assert not re.search(r"Seq Scan|SCAN|filesort|Sort|TEMP B-TREE", plan), plan
+
+
+@pytest.mark.usefixtures("finished")
 @pytest.mark.parametrize("names", [types_in_the_outbox, subscribers_with_history])
 def test_names_are_found_by_leaps_through_an_index(names: Callable[[str], list[str]]) -> None:
     plan = plan_of(lambda: names("default"))

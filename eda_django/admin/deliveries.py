@@ -76,8 +76,10 @@ class DeliveryAdmin(KeysetAdmin):
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> Any:
         return DeliveryChangeList
 
-    def reach(self, changes: Any) -> tuple[bool, int]:
-        return changes.selection is None or changes.selection.is_narrow, 0
+    def reach(self, changes: Any) -> dict[str, Any]:
+        if changes.selection is None or changes.selection.is_narrow:
+            return {"is_narrow": True}
+        return {"highest": changes.selection.highest(changes.queryset.db)}
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str

@@ -76,10 +76,11 @@ class EventAdmin(KeysetAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return super().get_queryset(request).defer("data", "headers")
 
-    def reach(self, changes: Any) -> tuple[bool, int]:
+    def reach(self, changes: Any) -> dict[str, Any]:
         state = changes.params.get(EventStateFilter.parameter_name)
         narrow = bool(changes.query.strip()) or state in EventStateFilter.NARROW
-        return narrow, lowest_of(changes.params.get("period"), changes.queryset.db)
+        lowest = lowest_of(changes.params.get("period"), changes.queryset.db)
+        return {"is_narrow": narrow, "lowest": lowest}
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str

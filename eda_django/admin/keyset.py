@@ -37,9 +37,8 @@ class KeysetChangeList(ChangeList):
         for params in (self.params, self.filter_params):
             params.pop(BEFORE, None)
         model_admin: Any = self.model_admin
-        narrow, lowest = model_admin.reach(self)
         found = page(
-            self.queryset, before=before, size=self.list_per_page, is_narrow=narrow, lowest=lowest
+            self.queryset, before=before, size=self.list_per_page, **model_admin.reach(self)
         )
         self.result_list = found.rows
         self.result_count = len(found.rows)
@@ -47,11 +46,13 @@ class KeysetChangeList(ChangeList):
         self.show_admin_actions = bool(found.rows)
         self.can_show_all, self.multi_page = False, False
         self.paginator = Paginator(found.rows, self.list_per_page)
-        self.is_cut = found.is_cut
+        self.is_cut = found.is_cut or found.above is not None
         if found.older is not None:
             self.older_url = self.get_query_string({BEFORE: str(found.older)})
         if before is not None:
             self.newest_url = self.get_query_string()
+        elif found.above is not None:
+            self.newest_url = self.get_query_string({BEFORE: str(found.above)})
 
     def get_ordering(self, request: HttpRequest, queryset: Any) -> list[Any]:
         return ["-pk"]
@@ -83,6 +84,6 @@ class KeysetAdmin(ReadOnlyAdmin):
         number = as_number(unquote(object_id))
         return None if number is None else self.whole_rows().filter(pk=number).first()
 
-    def reach(self, changes: Any) -> tuple[bool, int]:
-        """Return whether an index leads to what is listed, and a number that is below all of it."""
-        return False, 0
+    def reach(self, changes: Any) -> dict[str, Any]:
+        """Return what page() should know of where the listed rows lie."""
+        return {}

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django.db.models import Q
 
+from .delivery import Delivery
 from .outbox import OutboxEvent
 from .status import CLAIMED, Status
 
@@ -15,6 +16,8 @@ RETRYING = "retrying"
 IN_AN_INDEX = frozenset({Status.PENDING, Status.QUEUED, Status.RUNNING, Status.DEAD, RETRYING})
 # The most events of one key whose deliveries are looked for.
 SAME_KEY = 1_000
+# Deliveries of the first events that are younger than an age, whose numbers tell where it begins.
+YOUNGER = 1_000
 # Of a number that every database's bigint can hold.
 MAX_DIGITS = 18
 
@@ -49,6 +52,19 @@ class Selection:
     def is_narrow(self) -> bool:
         """Whether an index finds these rows, however many others there are."""
         return self.status in IN_AN_INDEX or bool(self.search) or bool(self.fingerprint)
+
+    def highest(self, using: str) -> int | None:
+        """Return a number that hardly any of these deliveries is above; None if any may be.
+
+        One that was made long after its event may be: by an operator who sent that again.
+        """
+        if not self.until_event:
+            return None
+        younger: Any = Delivery.objects.using(using).filter(event_id__gte=self.until_event)
+        numbers = sorted(younger.order_by("event_id").values_list("pk", flat=True)[:YOUNGER])
+        # Not the first: relays that work side by side mix the numbers of their batches. And not
+        # the last, which may itself have been made long after its event.
+        return numbers[len(numbers) // 2] if numbers else None
 
     def among(self, rows: Any) -> Any:
         """Return those of the deliveries that are meant."""

@@ -40,21 +40,29 @@ class Page:
     """Rows, newest first. `older`: the number to go on below, None at the end.
 
     `is_cut`: there may be more in this part of the table than what was looked through.
+    `above`: the number below which everything lies, if the page did not begin there.
     """
 
     rows: Sequence[Any]
     older: int | None
     is_cut: bool = False
+    above: int | None = None
 
 
 def page(
-    rows: Any, *, before: int | None, size: int, is_narrow: bool = False, lowest: int = 0
+    rows: Any,
+    *,
+    before: int | None,
+    size: int,
+    is_narrow: bool = False,
+    lowest: int = 0,
+    highest: int | None = None,
 ) -> Page:
     """Return the next `size` rows below the number `before`.
 
     Of rows that no index leads to, only a window of the table is looked through. `is_narrow`
     says that one does, and that the order must not tempt the planner to walk the whole table.
-    Nothing that matches has a number below `lowest`.
+    Nothing that matches has a number below `lowest`, and hardly anything one above `highest`.
     """
     if before is not None:
         rows = rows.filter(pk__lt=before)
@@ -65,20 +73,24 @@ def page(
         found = list(rows.filter(pk__in=ids[:size]).order_by("-pk"))
         return Page(rows=found, older=ids[size - 1] if len(ids) > size else None)
     everything = rows.model._default_manager.using(rows.db)
+    above = None
     if before is None:
         newest = everything.aggregate(newest=Max("pk"))["newest"]
         if newest is None:
             return Page(rows=(), older=None)
         before = newest + 1
+        if highest is not None and highest < newest:
+            above, before = before, highest + 1
+            rows = rows.filter(pk__lt=before)
     floor = max(before - WINDOW, lowest)
     found = list(rows.filter(pk__gte=floor).order_by("-pk")[: size + 1])
     if len(found) > size:
-        return Page(rows=found[:size], older=found[size - 1].pk)
+        return Page(rows=found[:size], older=found[size - 1].pk, above=above)
     next_below = everything.filter(pk__lt=floor, pk__gte=lowest).aggregate(newest=Max("pk"))[
         "newest"
     ]
     older = None if next_below is None else next_below + 1
-    return Page(rows=found, older=older, is_cut=older is not None)
+    return Page(rows=found, older=older, is_cut=older is not None, above=above)
 
 
 def first_event_since(moment: datetime, using: str) -> int:

@@ -1,6 +1,7 @@
 """What a list costs: it counts nothing, and looks at a window only."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -8,9 +9,10 @@ import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from eda_django import publish, publish_many
-from eda_django.models import Attempt, Delivery, OutboxEvent, windows
+from eda_django.models import Attempt, Delivery, OutboxEvent, selection, windows
 from tests.admin.lists import address, deliver, fail
 from tests.testapp.events import Noted
 
@@ -120,6 +122,42 @@ def test_a_page_looks_through_a_window_only_and_says_so(
         query, clicks = dict(parse_qsl(changes.older_url.lstrip("?"))), clicks + 1
     assert [row.event_id for row in changes.result_list] == [first.id]
     assert clicks == 2
+
+
+def test_what_is_old_is_looked_for_where_it_lies(
+    admin_client: Client, monkeypatch: pytest.MonkeyPatch
+):
+    """Behind a million younger ones, many a page would have shown nothing."""
+    monkeypatch.setattr(windows, "WINDOW", 10)
+    monkeypatch.setattr(selection, "YOUNGER", 4)
+    fill(3)
+    OutboxEvent.objects.update(time=timezone.now() - timedelta(days=8))
+    old = sorted(Delivery.objects.values_list("pk", flat=True), reverse=True)
+    fill(30)
+    late = deliver(OutboxEvent.objects.earliest("pk").event_id, subscriber="testapp.late")
+    page = admin_client.get(address("delivery"), {"age": "week"})
+    changes = page.context["cl"]
+    assert [row.pk for row in changes.result_list] == old
+    # One that was made long after its event is not hidden: the way to it is offered.
+    assert changes.is_cut
+    newest = dict(parse_qsl(changes.newest_url.lstrip("?")))
+    changes = admin_client.get(address("delivery"), newest).context["cl"]
+    assert [row.pk for row in changes.result_list] == [late.pk]
+
+
+def test_what_matches_may_be_acted_on_though_this_part_of_the_table_has_none_of_it(
+    admin_client: Client, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(windows, "WINDOW", 10)
+    publish(Noted("rare"))
+    deliver(OutboxEvent.objects.get().event_id, queue="rare")
+    fill(30)
+    page = admin_client.get(address("delivery"), {"queue": "rare"})
+    assert page.context["cl"].is_cut
+    assert not page.context["cl"].result_list
+    assert b"Everything that the filter matches" in page.content
+    page = admin_client.get(address("delivery"), {"queue": "rare", "status": "dead"})
+    assert b"Everything that the filter matches" not in page.content
 
 
 def test_the_newest_stand_first(admin_client: Client):
