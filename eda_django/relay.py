@@ -17,6 +17,7 @@ from .dispatch import RqTransport
 from .exceptions import TransportUnavailable
 from .floor import Floor
 from .gathering import Gathering
+from .inline import InlineTransport
 from .models import BulkOperation, Delivery, OutboxEvent, Outlook, RelayHeartbeat, look
 from .models.locking import writing
 from .outage import Outage
@@ -287,7 +288,11 @@ class Relay:
 
     def _beat(self) -> None:
         self.heartbeats.beat(
-            self.name, hostname=socket.gethostname(), pid=os.getpid(), version=__version__
+            self.name,
+            hostname=socket.gethostname(),
+            pid=os.getpid(),
+            version=__version__,
+            inline=isinstance(self.transport, InlineTransport),
         )
         self.heartbeats.forget(older_than=FORGOTTEN)
 

@@ -1,6 +1,7 @@
 """Heartbeat rows: which relays live."""
 
 import pytest
+from django.db import connection
 
 from eda_django.models import RelayHeartbeat
 from eda_django.models.clock import after
@@ -28,6 +29,18 @@ def test_relay_unheard_of_is_not_alive_and_in_the_end_forgotten() -> None:
     assert [row.name for row in RelayHeartbeat.objects.alive(30)] == ["fresh"]
     RelayHeartbeat.objects.forget(older_than=300)
     assert set(RelayHeartbeat.objects.values_list("name", flat=True)) == {"fresh", "late"}
+
+
+@pytest.mark.django_db
+def test_a_relay_of_older_code_that_knows_no_such_column_is_not_inline() -> None:
+    RelayHeartbeat.objects.beat("a", **ABOUT)
+    table, names = RelayHeartbeat._meta.db_table, "name, hostname, pid, version"
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO {table} ({names}, started_at, beat_at)"
+            f" SELECT 'b', hostname, pid, version, started_at, beat_at FROM {table}"
+        )
+    assert set(RelayHeartbeat.objects.values_list("name", "inline")) == {("a", False), ("b", False)}
 
 
 def test_heartbeat_is_shown_by_its_name() -> None:

@@ -41,6 +41,9 @@ class RelayHeartbeat(models.Model):
     hostname = models.CharField(max_length=MAX_NAME)
     pid = models.PositiveIntegerField()
     version = models.CharField(max_length=50)
+    # Runs the subscribers itself, and needs no Redis. The database has a default, too: older code
+    # names no such column when it inserts.
+    inline = models.BooleanField(default=False, db_default=False)
     started_at = models.DateTimeField()
     beat_at = models.DateTimeField()
 

@@ -8,8 +8,9 @@ import pytest
 
 from eda_django import Event
 from eda_django.inline import InlineTransport
+from eda_django.models import RelayHeartbeat
 from eda_django.relay import Relay
-from tests.relaying import happen, on_happened, only_delivery
+from tests.relaying import Recorder, happen, on_happened, only_delivery
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -25,6 +26,14 @@ def test_a_subscriber_without_a_time_limit_has_that_of_its_queue(settings: Any) 
     happen()
     Relay(transport=InlineTransport()).drain()
     assert only_delivery().error_class == "eda_django.exceptions.SubscriberTimeout"
+
+
+def test_a_heartbeat_tells_whether_the_relay_runs_the_subscribers_itself() -> None:
+    for transport in (InlineTransport(), Recorder()):
+        relay = Relay(transport=transport)
+        relay.show_life()
+        row = RelayHeartbeat.objects.get(name=relay.name)
+        assert row.inline == isinstance(transport, InlineTransport)
 
 
 def test_a_subscriber_that_calls_exit_is_named_and_its_words_are_not(
