@@ -21,7 +21,7 @@ from ..models.selection import Selection
 from ..payloads import text_problem, without
 from .acting import MAX_AT_ONCE, Wish, ask, fulfil, is_meant, verb_of, verbs_for, written
 from .bulk import start
-from .display import badge, since, state_of
+from .display import badge, or_more, since, state_of
 from .history import NOTED, UNNOTED, log
 from .keyset import as_number
 from .masking import secrets_of
@@ -53,6 +53,7 @@ class FailureAdmin(PageAdmin):
         found = [] if text_problem(subscriber) else groups(_using(), subscriber=subscriber)
         return {
             "groups": [self._shown(request, group) for group in found],
+            "is_partial": any(group.partial for group in found),
             "subscriber": subscriber,
             "verbs": verbs_for(request.user),
         }
@@ -99,7 +100,7 @@ class FailureAdmin(PageAdmin):
         if group is None:
             return _nothing_left(request)
         if not is_meant(request, verb):
-            return ask(self, request, verb, "confirm_group.html", group=group)
+            return ask(self, request, verb, "confirm_group.html", group=group, **_counts(group))
         selection = Selection(subscriber=group.subscriber, fingerprint=group.fingerprint)
         if group.count > MAX_AT_ONCE:
             return start(request, verb, selection)
@@ -130,6 +131,7 @@ class FailureAdmin(PageAdmin):
             error = without(group.example.error_text, secrets_of(group.example.event))
         return {
             "group": group,
+            **_counts(group),
             "frame": frame,
             "error": error,
             "since": since(group.since),
@@ -141,6 +143,14 @@ class FailureAdmin(PageAdmin):
         if not (group.attempt and self.may(request, "view_attempt")):
             return ""
         return shortened(without(group.attempt.traceback, secrets_of(group.example.event)))
+
+
+def _counts(group: Group) -> dict[str, str]:
+    """Return how many are dead, and how many are retried, as they are shown."""
+    return {
+        "dead": or_more(group.dead, is_partial="dead" in group.partial),
+        "retrying": or_more(group.retrying, is_partial="retrying" in group.partial),
+    }
 
 
 def _names_in(query: Any) -> tuple[str, str]:

@@ -5,16 +5,36 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Count, Max, Min, Q
-from django.db.models.functions import Coalesce
+from django.db.models import Max, Min
 
+from . import statistics
 from .attempt import Attempt
 from .delivery import Delivery
 from .note import FailureNote
-from .status import Status
 
 # Groups on a page; a site with more causes than this has one above them all.
 MAX_GROUPS = 100
+
+# The columns are those of the index over what fails. The last of a group is a dead one, if there is
+# one: it can be tried alone by whoever may only retry those.
+_DEAD = """
+SELECT subscriber, fingerprint, started_at, id, 1 AS dead, 0 AS retrying FROM eda_django_delivery
+ WHERE status = 'dead' {also} LIMIT {most}
+"""
+_RETRYING = """
+SELECT subscriber, fingerprint, started_at, id, 0 AS dead, 1 AS retrying FROM eda_django_delivery
+ WHERE status = 'pending' AND attempts > 0 {also} LIMIT {most}
+"""
+_GROUPS = """
+SELECT y.*, SUM(dead) OVER (), SUM(retrying) OVER () FROM (
+  SELECT subscriber, fingerprint, SUM(dead) AS dead, SUM(retrying) AS retrying,
+         MAX(started_at) AS last_seen, MIN(id) AS first_id,
+         COALESCE(MAX(CASE WHEN x.dead = 1 THEN id END), MAX(id)) AS last_id
+    FROM ({rows}) x GROUP BY subscriber, fingerprint) y
+ ORDER BY dead DESC, retrying DESC, subscriber, fingerprint LIMIT {most}
+"""
+_TOTALS = ("all_dead", "all_retrying")
+_NAMES = ("subscriber", "fingerprint", "dead", "retrying", "last_seen", "first", "last", *_TOTALS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +46,8 @@ class Group:
     error_class: str
     dead: int
     retrying: int
+    # Which of the two are lower bounds, because not all were looked at.
+    partial: frozenset[str]
     since: datetime | None
     last_seen: datetime | None
     example: Any
@@ -39,25 +61,19 @@ class Group:
 
 
 def groups(using: str, *, subscriber: str = "", fingerprint: str | None = None) -> list[Group]:
-    """Return the groups, those with most dead letters first; five statements, however many."""
-    rows: Any = Delivery.objects.using(using).failing()
+    """Return the groups, those with most dead letters first; five statements, however many.
+
+    Of no state more than MOST deliveries are looked at.
+    """
+    wanted, params = "", list[str]()
     if subscriber:
-        rows = rows.filter(subscriber=subscriber)
+        wanted, params = " AND subscriber = %s", [subscriber]
     if fingerprint is not None:
-        rows = rows.filter(fingerprint=fingerprint)
-    found = list(
-        rows.order_by()
-        .values("subscriber", "fingerprint")
-        .annotate(
-            dead=Count("pk", filter=Q(status=Status.DEAD)),
-            retrying=Count("pk", filter=Q(status=Status.PENDING)),
-            last_seen=Max("started_at"),
-            first=Min("pk"),
-            # A dead one first: it can be tried alone by whoever may only retry those.
-            last=Coalesce(Max("pk", filter=Q(status=Status.DEAD)), Max("pk")),
-        )
-        .order_by("-dead", "-retrying", "subscriber", "fingerprint")[:MAX_GROUPS]
-    )
+        wanted, params = f"{wanted} AND fingerprint = %s", [*params, fingerprint]
+    parts = [part.format(also=wanted, most=statistics.MOST) for part in (_DEAD, _RETRYING)]
+    sql = _GROUPS.format(rows=statistics.union(parts), most=MAX_GROUPS)
+    rows = statistics.fetch(using, sql, params * 2)
+    found = [dict(zip(_NAMES, row, strict=True)) for row in rows]
     return _with_examples(found, using) if found else []
 
 
@@ -87,10 +103,13 @@ def _with_examples(found: Sequence[dict[str, Any]], using: str) -> list[Group]:
             subscriber=row["subscriber"],
             fingerprint=row["fingerprint"],
             error_class=examples[row["last"]].error_class if row["last"] in examples else "",
-            dead=row["dead"],
-            retrying=row["retrying"],
+            dead=int(row["dead"]),
+            retrying=int(row["retrying"]),
+            partial=frozenset(
+                state for state in ("dead", "retrying") if row[f"all_{state}"] >= statistics.MOST
+            ),
             since=since.get(row["first"]),
-            last_seen=row["last_seen"],
+            last_seen=statistics.moment(row["last_seen"]),
             example=examples.get(row["last"]),
             attempt=shown.get(row["last"]),
             note=notes.get((row["subscriber"], row["fingerprint"])),

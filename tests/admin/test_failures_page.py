@@ -2,6 +2,7 @@
 
 import pytest
 
+from eda_django.models import statistics
 from tests.console import TRACE, VIEW, dead, operator, retrying, text, url
 
 pytestmark = pytest.mark.django_db
@@ -34,6 +35,30 @@ def test_a_group_shows_a_traceback_to_whoever_may_see_attempts() -> None:
     page = f"{url('failure_group')}?subscriber={row.subscriber}&fingerprint={row.fingerprint}"
     assert TRACE.splitlines()[1].strip().replace('"', "&quot;") in text(operator(*VIEW), page)
     assert "services.py&quot;" not in text(operator("view_delivery"), page)
+
+
+def test_what_was_not_counted_to_its_end_is_told_as_a_lower_bound(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Also where no group alone has that many."""
+    for name in ("testapp.behave", "testapp.mail"):
+        for _ in range(2):
+            dead(name)
+    row = retrying()
+    group = f"subscriber={row.subscriber}&fingerprint={row.fingerprint}"
+    client = operator(*VIEW, "retry_delivery")
+    assert "or more" not in text(client, url("failure_changelist"))
+    monkeypatch.setattr(statistics, "MOST", 4)
+    page = text(client, url("failure_changelist"))
+    assert page.count(">2 or more dead<") == 2
+    assert ">1 retrying<" in page
+    assert "only a part of it was looked at" in page
+    # Of one group there are fewer, and all are counted.
+    assert ">2 dead<" in text(client, f"{url('failure_group')}?{group}")
+    monkeypatch.setattr(statistics, "MOST", 2)
+    assert ">2 or more dead<" in text(client, f"{url('failure_group')}?{group}")
+    data = {"verb": "retry", "subscriber": row.subscriber, "fingerprint": row.fingerprint}
+    assert b"2 or more dead, 1 retrying" in client.post(url("failure_act"), data).content
 
 
 def test_nothing_fails() -> None:
