@@ -193,6 +193,16 @@ def test_a_selection_of_newer_code_is_left_to_newer_code() -> None:
     assert BulkOperation.objects.get().status == OperationStatus.RUNNING
 
 
+def test_a_selection_of_older_code_is_read_by_newer_code() -> None:
+    """It has no word of a part that there was not."""
+    die(2)
+    stored = begin().selection
+    del stored["error_class"]
+    BulkOperation.objects.update(selection=stored)
+    assert relay().operate() == 1
+    assert statuses() == ["pending", "pending"]
+
+
 @row_locks
 def test_two_relays_do_not_do_the_same_batch() -> None:
     """G12."""

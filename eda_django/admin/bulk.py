@@ -23,10 +23,13 @@ NAMES = {
     "status": gettext_lazy("state"),
     "subscriber": gettext_lazy("subscription"),
     "queue": gettext_lazy("queue"),
+    "error_class": gettext_lazy("error"),
     "fingerprint": gettext_lazy("cause"),
     "until_event": gettext_lazy("events before number"),
     "search": gettext_lazy("search"),
 }
+# Those whose values have names, too.
+LABELLED = ("status", "error_class")
 
 
 def begin(console: Any, request: HttpRequest) -> HttpResponse:
@@ -85,7 +88,7 @@ def described(selection: Selection) -> str:
 def in_words(selection: Selection) -> str:
     """Return what is selected as operators read it."""
     shown = (
-        f"{NAMES[name]}: {LABELS.get(value, value) if name == 'status' else value}"
+        f"{NAMES[name]}: {LABELS.get(value, value) if name in LABELLED else value}"
         for name, value in chosen_in(selection).items()
     )
     return ", ".join(shown) or _("all")

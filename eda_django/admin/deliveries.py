@@ -20,7 +20,14 @@ from .acting import PERMISSIONS, Wish, fulfil, verbs_for
 from .attempts import latest, shown
 from .bulk import begin
 from .display import badge, breakable, column, last_part, state_of
-from .filters import AgeFilter, QueueFilter, StatusFilter, SubscriberFilter, selection_of
+from .filters import (
+    AgeFilter,
+    ErrorFilter,
+    QueueFilter,
+    StatusFilter,
+    SubscriberFilter,
+    selection_of,
+)
 from .history import sentence
 from .keyset import KeysetAdmin, KeysetChangeList
 from .masking import as_json, secrets_of
@@ -55,12 +62,13 @@ class DeliveryAdmin(KeysetAdmin):
         "name",
         "state",
         column("subscriber", gettext_lazy("subscriber"), breakable),
+        column("key", gettext_lazy("key")),
         "when",
         column("error_class", gettext_lazy("error"), last_part),
         column("attempts", gettext_lazy("attempts")),
         column("queue", gettext_lazy("queue")),
     )
-    list_filter = (StatusFilter, SubscriberFilter, QueueFilter, AgeFilter)
+    list_filter = (StatusFilter, SubscriberFilter, QueueFilter, ErrorFilter, AgeFilter)
     also_asked = ("fingerprint",)
     search_fields = ("id",)
     search_help_text = gettext_lazy("An event's id, a key or a delivery's number, exactly.")

@@ -13,14 +13,16 @@ from django.utils.translation import gettext_lazy as _
 from .. import conf
 from ..models import Delivery, OutboxEvent, Status
 from ..models.search import types_in_the_outbox
-from ..models.selection import RETRYING, Selection
+from ..models.selection import ASIDE, RETRYING, Selection
 from ..models.statistics import subscribers_with_history
+from ..models.status import UNDECODABLE, UNKNOWN_SUBSCRIBER, UNPUSHABLE
 from ..models.windows import SLACK, first_event_since
 from ..payloads import text_problem
 from ..registry import registry
-from .display import breakable
+from .display import LABELS, breakable
 
-# The newest events, among which sources other than this site's own are looked for.
+# The newest events, and what waits longest for its time, of which names are looked at that the
+# running code does not have.
 RECENT = 1_000
 PERIODS = {
     "hour": (_("Past hour"), timedelta(hours=1)),
@@ -170,7 +172,25 @@ class QueueFilter(SelectionFilter):
     parameter_name = "queue"
 
     def names(self, model_admin: Any) -> Iterable[str]:
-        return {conf.get("QUEUE"), *(s.queue for s in registry if s.queue)}
+        # What waits for a queue that is gone, or not there yet, is due later and later.
+        pending: Any = Delivery.objects.filter(status=Status.PENDING).order_by("-due_at")
+        waiting = pending.values_list("queue", flat=True)[:RECENT]
+        return {conf.get("QUEUE"), *(s.queue for s in registry if s.queue), *waiting}
+
+
+class ErrorFilter(SelectionFilter):
+    """Why a delivery was put aside. Any other class of an error can be asked for, too."""
+
+    title = _("error")
+    parameter_name = "error_class"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [
+            (ASIDE, LABELS["aside"]),
+            (UNKNOWN_SUBSCRIBER, _("no code knows the subscription")),
+            (UNDECODABLE, _("no code can read the payload")),
+            (UNPUSHABLE, _("its queue can't be reached")),
+        ]
 
 
 class AgeFilter(SelectionFilter):
@@ -185,7 +205,7 @@ class AgeFilter(SelectionFilter):
 
 def selection_of(query: Any) -> Selection | None:
     """Return what the list's address selects; None if it can't select anything."""
-    names = ("status", "subscriber", "queue", "fingerprint")
+    names = ("status", "subscriber", "queue", "error_class", "fingerprint")
     values = {name: query.get(name, "") for name in names} | {"search": query.get("q", "").strip()}
     if any(text_problem(value) for value in values.values()):
         return None

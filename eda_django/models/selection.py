@@ -9,9 +9,11 @@ from django.db.models import Q
 
 from .delivery import Delivery
 from .outbox import OutboxEvent
-from .status import CLAIMED, Status
+from .status import CLAIMED, SET_ASIDE, Status
 
 RETRYING = "retrying"
+# In the place of an error's class: any of those that a delivery is put aside with.
+ASIDE = "aside"
 # States that a partial index has, so that finding them costs what they are, not what is stored.
 IN_AN_INDEX = frozenset({Status.PENDING, Status.QUEUED, Status.RUNNING, Status.DEAD, RETRYING})
 # The most events of one key whose deliveries are looked for.
@@ -24,7 +26,7 @@ MAX_DIGITS = 18
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """Deliveries by state, subscriber, queue, cause, the age of their event, and a search.
+    """Deliveries by state, subscriber, queue, error, cause, the age of their event, and a search.
 
     `until_event` is the number that the event must be below; 0 for any.
     """
@@ -32,18 +34,19 @@ class Selection:
     status: str = ""
     subscriber: str = ""
     queue: str = ""
+    error_class: str = ""
     fingerprint: str = ""
     until_event: int = 0
     search: str = ""
 
     @classmethod
     def of(cls, stored: Mapping[str, Any]) -> "Selection":
-        """Return the selection that was stored with as_json()."""
-        return cls(**{field.name: stored[field.name] for field in fields(cls)})
+        """Return the selection that was stored with as_json(), perhaps by older code."""
+        return cls(**{name: stored[name] for name in _names(cls) if name in stored})
 
     @classmethod
     def can_read(cls, stored: Mapping[str, Any]) -> bool:
-        return set(stored) == {field.name for field in fields(cls)}
+        return set(stored) <= _names(cls)
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -51,7 +54,13 @@ class Selection:
     @property
     def is_narrow(self) -> bool:
         """Whether an index finds these rows, however many others there are."""
-        return self.status in IN_AN_INDEX or bool(self.search) or bool(self.fingerprint)
+        is_found = bool(self.search) or bool(self.fingerprint) or self.is_aside
+        return self.status in IN_AN_INDEX or is_found
+
+    @property
+    def is_aside(self) -> bool:
+        """Whether this is about what waits for code, or for a queue, that is not there."""
+        return self.error_class in (ASIDE, *SET_ASIDE)
 
     def highest(self, using: str) -> int | None:
         """Return a number that hardly any of these deliveries is above; None if any may be.
@@ -75,6 +84,12 @@ class Selection:
         if self.status in CLAIMED:
             # Every claim has one; the index over them is looked for by it.
             rows = rows.filter(lease_until__isnull=False)
+        if self.is_aside:
+            # The last error stays after a later success: then it does not wait any more.
+            rows = rows.filter(status=Status.PENDING)
+        if self.error_class:
+            kinds = SET_ASIDE if self.error_class == ASIDE else [self.error_class]
+            rows = rows.filter(error_class__in=kinds)
         for name in ("subscriber", "queue", "fingerprint"):
             if value := getattr(self, name):
                 rows = rows.filter(**{name: value})
@@ -96,6 +111,10 @@ class Selection:
         if self.search.isdecimal() and len(self.search) <= MAX_DIGITS:
             found |= Q(pk=int(self.search))
         return found
+
+
+def _names(selection: type[Selection]) -> set[str]:
+    return {field.name for field in fields(selection)}
 
 
 def as_uuid(text: str) -> UUID | None:

@@ -22,5 +22,11 @@ class Status(models.TextChoices):
     DISCARDED = "discarded", _("Discarded")
 
 
+# Why a delivery was put aside: no running code, or no queue, can deal with it now.
+UNKNOWN_SUBSCRIBER = "eda_django.UnknownSubscriber"
+UNDECODABLE = "eda_django.UndecodablePayload"
+UNPUSHABLE = "eda_django.Unpushable"
+SET_ASIDE = (UNKNOWN_SUBSCRIBER, UNDECODABLE, UNPUSHABLE)
+
 FINISHED = (Status.SUCCEEDED, Status.DISCARDED)
 CLAIMED = (Status.QUEUED, Status.RUNNING)

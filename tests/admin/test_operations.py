@@ -3,6 +3,7 @@
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
+from django.utils import timezone
 from django.utils.translation import override
 
 from eda_django.admin.bulk import in_words
@@ -65,14 +66,15 @@ def test_the_filter_is_told_in_words() -> None:
         status="retrying",
         subscriber="a.b",
         queue="slow",
+        error_class="aside",
         fingerprint="f0",
         until_event=7,
         search="order-7",
     )
     assert all(every.as_json().values())
     assert in_words(every) == (
-        "state: Retrying, subscription: a.b, queue: slow, cause: f0, events before number: 7, "
-        "search: order-7"
+        "state: Retrying, subscription: a.b, queue: slow, error: Set aside, cause: f0, "
+        "events before number: 7, search: order-7"
     )
     assert in_words(Selection()) == "all"
     with override("de"):
@@ -141,13 +143,23 @@ def test_the_list_and_the_operation_mean_the_same() -> None:
     dead(event=event)
     dead("testapp.mail", event=event, queue="slow")
     retrying()
+    late = {"attempts": 0, "due_at": timezone.now(), "error_class": "eda_django.Unpushable"}
+    dead("testapp.late", event=event, status="pending", **late)
+    dead("testapp.once", event=event, status="succeeded", error_class="eda_django.Unpushable")
     client = operator(*VIEW, "retry_delivery")
-    for query in ("status=retrying", "queue=slow", "q=order-7", f"q={event.event_id}", "age=hour"):
+    queries = ["status=retrying", "queue=slow", "q=order-7", f"q={event.event_id}", "age=hour"]
+    queries += [f"error_class={kind}" for kind in ("aside", "eda_django.Unpushable", "ValueError")]
+    queries += [f"fingerprint={'f' * 32}", "subscriber=testapp.mail"]
+    for query in queries:
         seen = client.get(f"{url('delivery_changelist')}?{query}").context["cl"].result_list
         client.post(url("delivery_act_on_all"), {"verb": "retry", "query": query, "confirmed": 1})
         operation = BulkOperation.objects.latest("pk")
         chosen = Selection.of(operation.selection).among(Delivery.objects.all())
         assert {row.pk for row in chosen} == {row.pk for row in seen}, query
+        if "age" not in query:
+            assert 0 < len(seen) < Delivery.objects.count(), query
+    # What only one of the two would understand, the list refuses.
+    assert client.get(f"{url('delivery_changelist')}?id__lt=0").status_code == 400
 
 
 def test_an_operation_is_cancelled_by_whoever_may_begin_one() -> None:

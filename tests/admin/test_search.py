@@ -109,7 +109,9 @@ STRANGE += ["\ud800", "0x10", "1e5", "{}", "🎁", "\u202e", "00000000-0000-0000
 
 FIELDS = [("outboxevent", field) for field in ("type", "source", "state", "period")]
 FIELDS += [("delivery", field) for field in ("status", "subscriber", "queue", "age", "fingerprint")]
-FIELDS += [(model, field) for model in ("outboxevent", "delivery") for field in ("q", "p", "o", "e")]
+FIELDS += [
+    (model, field) for model in ("outboxevent", "delivery") for field in ("q", "p", "o", "e")
+]
 
 
 @pytest.mark.parametrize(("model", "field"), FIELDS)
@@ -142,6 +144,20 @@ def test_a_list_is_asked_by_its_filters_only(admin_client: Client, model: str, l
     deliver(publish("test.paid", {"card": "4111"}).id, error_text="4111")
     for value in ("4", "5"):
         assert admin_client.get(address(model), {lookup: value}).status_code == 400
+
+
+def test_a_queue_that_is_gone_can_be_chosen_while_something_waits_for_it(admin_client: Client):
+    due = {"status": "pending", "due_at": timezone.now()}
+    deliver(publish(Noted("a")).id, queue="gone", error_class="eda_django.Unpushable", **due)
+    page = admin_client.get(address("delivery"))
+    (spec,) = [spec for spec in page.context["cl"].filter_specs if spec.title == "queue"]
+    assert "gone" in {name for name, _ in spec.lookup_choices}
+
+
+def test_the_list_of_deliveries_has_their_keys(admin_client: Client):
+    deliver(publish(Noted("a"), key="order-7").id, key="order-7")
+    page = admin_client.get(address("delivery")).content.decode()
+    assert '<td class="field-key">order-7</td>' in page
 
 
 @pytest.mark.parametrize("pk", ["0", "abc", "9" * 30, "-1", "_00", "1_2F"])
