@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from eda_django import publish
-from eda_django.models import Attempt, Delivery, OutboxEvent
+from eda_django.models import Attempt, Delivery, OutboxEvent, RelayHeartbeat
 from tests.testapp.events import Noted
 
 VIEW = ("view_outboxevent", "view_delivery", "view_attempt", "view_relayheartbeat")
@@ -93,3 +93,17 @@ def text(client: Client, page: str) -> str:
     answer = client.get(page)
     assert answer.status_code == 200
     return " ".join(answer.content.decode().split())
+
+
+def beat(seconds_ago: float = 0, **values: Any) -> Any:
+    """Return the heartbeat of a relay that was heard of so long ago."""
+    at = timezone.now() - timedelta(seconds=seconds_ago)
+    about = {"hostname": "host-a", "pid": 7, "version": "1.2", **values}
+    return RelayHeartbeat.objects.create(name=uuid4().hex, started_at=at, beat_at=at, **about)
+
+
+def sentence() -> tuple[str, str, tuple[str, ...]]:
+    """Return what the overview says first, and in which tone, and what it says then."""
+    answer = operator(*VIEW).get(url("overview_changelist"))
+    found = answer.context["health"]
+    return found.tone, found.sentence, found.rest

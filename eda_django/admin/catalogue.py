@@ -2,7 +2,7 @@
 
 import dataclasses
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -11,10 +11,11 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy
 
 from ..events import EventType, types
-from ..models import CatalogueEntry, OutboxEvent, statistics
+from ..models import CatalogueEntry, OutboxEvent, statistics, volumes
 from ..models.search import types_in_the_outbox
-from ..models.statistics import Volume
+from ..models.volumes import Volume
 from ..registry import registry
+from .display import or_more
 from .drawing import drawing
 from .readonly import PageAdmin
 
@@ -28,15 +29,41 @@ class Entry:
     fields: tuple[str, ...]
     publishers: tuple[str, ...]
     subscribers: tuple[str, ...]
+    # Events of the last day, and those that wait for code that knows their type.
     count: int
+    counted: str
     last_seen: datetime | None
-    aside: int
+    # Whether a later one may have come that was not looked at.
+    may_be_later: bool
+    aside: str
     # How those came that no function under @publishes has published.
     call: str = "publish()"
 
     @property
     def is_known(self) -> bool:
         return registry.knows_type(self.name)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """The volumes of the types that are stored, by name."""
+
+    last_day: Mapping[str, Volume]
+    # Of the types that did not come in the last day, and of how many events of each.
+    earlier: Mapping[str, Volume]
+    looked_at: int
+    aside: Mapping[str, Volume]
+
+    @classmethod
+    def of(cls, using: str, stored: Sequence[str]) -> "Figures":
+        last_day = volumes.last_day(using)
+        absent = [name for name in stored if name not in last_day]
+        return cls(
+            last_day=last_day,
+            earlier=volumes.earlier(using, absent),
+            looked_at=volumes.looked_at(absent),
+            aside=volumes.set_aside_by_type(using),
+        )
 
 
 @admin.register(CatalogueEntry)
@@ -53,11 +80,9 @@ def catalogue() -> dict[str, Any]:
     """Return everything that the page shows, by a number of statements that does not grow."""
     using = str(OutboxEvent.objects.db)
     stored = types_in_the_outbox(using)
-    volumes = statistics.volumes(using)
-    aside = statistics.set_aside_by_type(using)
-    seen = statistics.last_seen(using, [name for name in stored if name not in volumes])
+    figures = Figures.of(using, stored)
     names = sorted({*registry.type_names(), *stored, *registry.published})
-    entries = [_entry(name, volumes, seen, aside) for name in names]
+    entries = [_entry(name, figures) for name in names]
     served = set(statistics.subscribers_with_history(using))
     served |= {part.subscriber for part in statistics.backlog(using)}
     return {
@@ -71,22 +96,24 @@ def catalogue() -> dict[str, Any]:
     }
 
 
-def _entry(
-    name: str,
-    volumes: Mapping[str, Volume],
-    seen: Mapping[str, datetime],
-    aside: Mapping[str, int],
-) -> Entry:
-    volume = volumes.get(name)
+def _entry(name: str, figures: Figures) -> Entry:
+    today, before = figures.last_day.get(name), figures.earlier.get(name)
+    count = today.count if today else 0
+    waiting = figures.aside.get(name)
+    last = today or before
     return Entry(
         name=name,
         declared=types.get(name),
         fields=tuple(_fields(types.get(name))),
         publishers=tuple(sorted(registry.published.get(name, ()))),
         subscribers=tuple(sorted(s.name for s in registry.matching(name))),
-        count=volume.count if volume else 0,
-        last_seen=volume.last_seen if volume else seen.get(name),
-        aside=aside.get(name, 0),
+        count=count,
+        counted=or_more(count, is_partial=volumes.is_partial(figures.last_day)),
+        last_seen=last.last_at if last else None,
+        may_be_later=last is before is not None and before.count >= figures.looked_at,
+        aside=or_more(waiting.count, is_partial=volumes.is_partial(figures.aside))
+        if waiting
+        else "",
     )
 
 

@@ -21,22 +21,27 @@ class Chart:
     height: int = HEIGHT
 
 
-def chart(title: Any, first: Sequence[int], second: Sequence[int], *, begins: str) -> Chart:
-    """Return a chart of two series of equal length, the oldest value first."""
-    top = max(*first, *second, 1)
+def chart(
+    title: Any, first: Sequence[int], second: Sequence[int], *, begins: str, hidden: int = 0
+) -> Chart:
+    """Return a chart of two series of equal length, the oldest value first.
+
+    It has room for so many `hidden` values before them.
+    """
+    top = max([*first, *second, 1])
     return Chart(
         title=title,
-        first=_points(first, top),
-        second=_points(second, top),
+        first=_points(first, top, hidden),
+        second=_points(second, top, hidden),
         top=top,
         sums=(sum(first), sum(second)),
         begins=begins,
     )
 
 
-def _points(values: Sequence[int], top: int) -> str:
-    step = WIDTH / max(len(values) - 1, 1)
+def _points(values: Sequence[int], top: int, hidden: int) -> str:
+    step = WIDTH / max(hidden + len(values) - 1, 1)
     return " ".join(
         f"{n * step:.1f},{HEIGHT - (HEIGHT - 4) * value / top - 2:.1f}"
-        for n, value in enumerate(values)
+        for n, value in enumerate(values, start=hidden)
     )

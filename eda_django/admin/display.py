@@ -64,7 +64,12 @@ def counted(states: Mapping[str, int], most: int = 0) -> str:
 
 def at_least(count: int, most: int = 0) -> str:
     """Return a number that was counted no further than `most`."""
-    return _("%(count)d or more") % {"count": most} if most and count >= most else str(count)
+    return or_more(most) if most and count >= most else str(count)
+
+
+def or_more(count: int, *, is_partial: bool = True) -> str:
+    """Return a number that is a lower bound where only a part was counted."""
+    return _("%(count)d or more") % {"count": count} if is_partial else str(count)
 
 
 def since(moment: datetime | None) -> str:

@@ -5,11 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.urls import reverse
+from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from ..dispatch import QueueState
-from .display import since
+from ..models.selection import ASIDE
+from .display import or_more, since
 
 # Seconds that an event may be under way before that is worth a word.
 LATE = 300
@@ -31,11 +34,25 @@ class Signs:
     relays: int
     dead: int
     retrying: int
+    # Events, and deliveries, that wait for other code or, the latter, for a queue.
     aside: int
+    unready: int
     oldest: datetime | None
     is_late: bool
     # None if Redis does not answer.
     queues: list[QueueState] | None
+    # Whether a relay that lives pushes to queues, and does not run the subscribers itself.
+    needs_queues: bool
+    # The counts above that are lower bounds, by their names.
+    partial: frozenset[str] = frozenset()
+
+    def many(self, name: str) -> int:
+        """Return the number that the form of a word is chosen by."""
+        count: int = getattr(self, name)
+        return max(count, 2) if name in self.partial else count
+
+    def shown(self, name: str) -> dict[str, str]:
+        return {"count": or_more(getattr(self, name), is_partial=name in self.partial)}
 
 
 def judge(signs: Signs) -> Health:
@@ -50,20 +67,21 @@ def judge(signs: Signs) -> Health:
 def _bad(signs: Signs) -> Iterator[str]:
     if not signs.relays:
         yield _("No relay runs: nothing new is delivered, and nothing is retried.")
-    if signs.queues is None:
+    if signs.queues is None and signs.needs_queues:
         yield _("Redis does not answer: nothing reaches the workers.")
     for queue in signs.queues or ():
         if queue.depth and not queue.workers:
-            yield _("No worker takes jobs from queue %(name)s, where %(count)d wait.") % {
-                "name": queue.name,
-                "count": queue.depth,
-            }
+            yield ngettext(
+                "No worker takes jobs from queue %(name)s, where %(count)d waits.",
+                "No worker takes jobs from queue %(name)s, where %(count)d wait.",
+                queue.depth,
+            ) % {"name": queue.name, "count": queue.depth}
     if signs.dead:
         yield ngettext(
-            "%(count)d delivery is dead: nobody tries it again until you do.",
-            "%(count)d deliveries are dead: nobody tries them again until you do.",
-            signs.dead,
-        ) % {"count": signs.dead}
+            "%(count)s delivery is dead: nobody tries it again until you do.",
+            "%(count)s deliveries are dead: nobody tries them again until you do.",
+            signs.many("dead"),
+        ) % signs.shown("dead")
 
 
 def _odd(signs: Signs) -> Iterator[Any]:
@@ -73,13 +91,21 @@ def _odd(signs: Signs) -> Iterator[Any]:
         }
     if signs.retrying:
         yield ngettext(
-            "%(count)d delivery failed and will be tried again.",
-            "%(count)d deliveries failed and will be tried again.",
-            signs.retrying,
-        ) % {"count": signs.retrying}
+            "%(count)s delivery failed and will be tried again.",
+            "%(count)s deliveries failed and will be tried again.",
+            signs.many("retrying"),
+        ) % signs.shown("retrying")
+    if signs.unready:
+        text = ngettext(
+            "%(count)s delivery waits for code or a queue that is not there.",
+            "%(count)s deliveries wait for code or a queue that is not there.",
+            signs.many("unready"),
+        ) % signs.shown("unready")
+        page = reverse("admin:eda_django_delivery_changelist")
+        yield format_html('<a href="{}?error_class={}">{}</a>', page, ASIDE, text)
     if signs.aside:
         yield ngettext(
-            "%(count)d event waits for code that knows its type.",
-            "%(count)d events wait for code that knows their types.",
-            signs.aside,
-        ) % {"count": signs.aside}
+            "%(count)s event waits for code that knows its type.",
+            "%(count)s events wait for code that knows their types.",
+            signs.many("aside"),
+        ) % signs.shown("aside")

@@ -68,7 +68,7 @@ class KeysetAdmin(ReadOnlyAdmin):
     also_asked: tuple[str, ...] = ()
 
     def lookup_allowed(self, lookup: str, value: Any, request: Any = None) -> bool:
-        # Django takes any column's lookup. Masked values could be guessed by it, a letter at a time,
+        # Django takes any column's lookup. By it masked values could be guessed, letter by letter,
         # and a bulk operation, which knows the filters only, would act on more than is listed.
         filters: Any = self.list_filter
         return lookup in {*(one.parameter_name for one in filters), *self.also_asked}

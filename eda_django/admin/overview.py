@@ -9,24 +9,18 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest
 from django.utils import timezone
-from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from ..dispatch import queue_states
-from ..models import OutboxEvent, Overview, RelayHeartbeat, Status, statistics
+from ..models import OutboxEvent, Overview, RelayHeartbeat, Status, statistics, volumes
 from ..models.progress import RETRYING
-from ..models.statistics import DAY, MOST, Backlog, Done
-from ..models.windows import first_event_since
+from ..models.statistics import Backlog, Done
 from ..registry import registry
-from .charts import Chart, chart
-from .display import at_least, since, span
+from .display import or_more, since, span
 from .health import LATE, Signs, judge
 from .readonly import PageAdmin
 from .relays import heartbeat
-
-HOUR = 60
-# Minutes that one point of the day's chart stands for.
-STEP = 15
+from .traffic import charts
 
 
 @dataclass(slots=True)
@@ -37,6 +31,8 @@ class Row:
     queue: str = ""
     is_known: bool = False
     counts: dict[str, int] = field(default_factory=dict)
+    # States of which not all deliveries were counted.
+    partial: frozenset[str] = frozenset()
     rate: str = ""
     wait: tuple[str, str] = ("", "")
     run: tuple[str, str] = ("", "")
@@ -51,11 +47,12 @@ class Row:
         return since(self.last_success)
 
     @property
-    def cells(self) -> list[tuple[str, str]]:
-        """The counts, by state, in the table's order; past MOST they are a lower bound."""
+    def cells(self) -> list[tuple[str, int, str]]:
+        """The counts, by state, in the table's order, as numbers and as they are shown."""
+        counts = [(state, self.counts.get(state, 0)) for state in STATES]
         return [
-            (state, at_least(self.counts[state], MOST) if self.counts.get(state) else "")
-            for state in STATES
+            (state, count, or_more(count, is_partial=state in self.partial))
+            for state, count in counts
         ]
 
 
@@ -80,35 +77,46 @@ def overview() -> dict[str, Any]:
     using = str(OutboxEvent.objects.db)
     names = statistics.subscribers_with_history(using)
     waiting = statistics.backlog(using)
+    partial = _partial(waiting)
+    aside = volumes.set_aside_by_type(using)
     queues = queue_states()
     relays = list(RelayHeartbeat.objects.using(using).with_now().order_by("-beat_at"))
-    oldest = _oldest(using, waiting)
+    alive = [relay for relay in relays if relay.is_alive]
     fresh = OutboxEvent.objects.using(using).fresh().order_by("id").values_list("time", flat=True)
     first_fresh = fresh.first()
-    if first_fresh and (oldest is None or first_fresh < oldest):
-        oldest = first_fresh
-    aside = sum(statistics.set_aside_by_type(using).values())
+    undelivered = [_oldest(using, waiting), first_fresh, *(one.first_at for one in aside.values())]
+    oldest = min((at for at in undelivered if at), default=None)
     signs = Signs(
-        relays=sum(relay.is_alive for relay in relays),
-        dead=_sum(waiting, Status.DEAD),
-        retrying=sum(part.count for part in waiting if part.is_retry),
-        aside=aside,
+        relays=len(alive),
+        dead=_sum(part for part in waiting if part.status == Status.DEAD),
+        retrying=_sum(part for part in waiting if part.is_retry),
+        unready=_sum(part for part in waiting if part.is_aside),
+        aside=volumes.total(aside),
         oldest=oldest,
         is_late=oldest is not None and oldest < timezone.now() - timedelta(seconds=LATE),
         queues=queues,
+        needs_queues=any(not relay.inline for relay in alive),
+        partial=partial | ({"aside"} if volumes.is_partial(aside) else set()),
     )
     return {
         "health": judge(signs),
         "oldest": oldest,
         "oldest_since": since(oldest),
-        "rows": _rows(using, names, waiting),
-        "charts": _charts(using, names),
+        "is_oldest_of_all": partial <= {Status.DEAD},
+        "rows": _rows(using, names, waiting, partial),
+        "charts": charts(using, names),
         "relays": [(relay, heartbeat(relay)) for relay in relays],
         "lag": since(first_fresh),
         "queues": queues,
+        "runs_inline": bool(alive) and not signs.needs_queues,
         "now": timezone.now(),
-        "most": MOST,
     }
+
+
+def _partial(waiting: Sequence[Backlog]) -> frozenset[str]:
+    """Return the states, and the parts of them, of which not all deliveries were counted."""
+    found = {str(status) for status in statistics.partial(waiting)}
+    return frozenset(found | ({RETRYING, "unready"} if Status.PENDING in found else set()))
 
 
 def _oldest(using: str, waiting: Iterable[Backlog]) -> datetime | None:
@@ -121,11 +129,13 @@ def _oldest(using: str, waiting: Iterable[Backlog]) -> datetime | None:
     return found
 
 
-def _sum(waiting: Iterable[Backlog], status: Status) -> int:
-    return sum(part.count for part in waiting if part.status == status)
+def _sum(waiting: Iterable[Backlog]) -> int:
+    return sum(part.count for part in waiting)
 
 
-def _rows(using: str, names: Sequence[str], waiting: Iterable[Backlog]) -> list[Row]:
+def _rows(
+    using: str, names: Sequence[str], waiting: Iterable[Backlog], partial: frozenset[str]
+) -> list[Row]:
     rows: dict[str, Row] = {}
     for subscription in registry:
         rows[subscription.name] = Row(
@@ -142,6 +152,8 @@ def _rows(using: str, names: Sequence[str], waiting: Iterable[Backlog]) -> list[
         rows.setdefault(name, Row(name)).last_success = at
     for name, sample in samples.items():
         _measure(rows.setdefault(name, Row(name)), sample)
+    for row in rows.values():
+        row.partial = partial
     return sorted(rows.values(), key=lambda row: (not row.is_bad, row.name))
 
 
@@ -159,34 +171,3 @@ def _percentiles(seconds: list[float]) -> tuple[str, str]:
     ordered = sorted(seconds)
     middle, nearly_all = ordered[len(ordered) // 2], ordered[(len(ordered) * 95) // 100]
     return span(timedelta(seconds=middle)), span(timedelta(seconds=nearly_all))
-
-
-def _charts(using: str, names: Sequence[str]) -> list[Chart]:
-    now = timezone.now()
-    first_id = first_event_since(now - DAY, using)
-    published = statistics.published_by_minute(using, first_id=first_id)
-    finished = statistics.finished_by_minute(using, names, since=now - DAY)
-    minute = int(now.timestamp()) // 60
-    return [
-        _chart(_("Per minute, the last hour"), (published, finished), minute - HOUR + 1, HOUR, 1),
-        _chart(
-            _("Per 15 minutes, the last day"),
-            (published, finished),
-            minute - 24 * HOUR + 1,
-            24 * HOUR // STEP,
-            STEP,
-        ),
-    ]
-
-
-def _chart(
-    title: str, series: tuple[dict[int, int], dict[int, int]], first: int, points: int, step: int
-) -> Chart:
-    first_values, second_values = (
-        [sum(by.get(first + n * step + m, 0) for m in range(step)) for n in range(points)]
-        for by in series
-    )
-    # Where both ran into their limits, the line begins later than the chart.
-    cut = any(sum(by.values()) >= MOST for by in series)
-    text = _("The latest %(count)d only.") % {"count": MOST} if cut else ""
-    return chart(title, first_values, second_values, begins=text)

@@ -1,8 +1,9 @@
-"""Figures for the overview and the catalogue: each is one statement with a bounded scan.
+"""Figures for the overview: each is one statement with a bounded scan.
 
 Raw, because the ORM has no LIMIT inside a part of a UNION on SQLite, and no leap through an index.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,7 +12,7 @@ from typing import Any
 from django.db import connections
 from django.utils import timezone
 
-from .windows import first_event_since
+from .status import SET_ASIDE
 
 # Rows that a figure looks at before it says "at least", in all and for each subscription.
 MOST = 100_000
@@ -55,6 +56,8 @@ class Backlog:
     subscriber: str
     status: str
     is_retry: bool
+    # Put aside: it waits for code, or for a queue, that is not there.
+    is_aside: bool
     count: int
     oldest: int
 
@@ -72,32 +75,52 @@ class Done:
 def subscribers_with_history(using: str) -> list[str]:
     """Return who ever finished a delivery that is still stored: a look into an index for each."""
     is_mysql = connections[using].vendor == "mysql"
-    return [name for (name,) in _fetch(using, _SUBSCRIBERS_ON_MYSQL if is_mysql else _SUBSCRIBERS)]
+    return [name for (name,) in fetch(using, _SUBSCRIBERS_ON_MYSQL if is_mysql else _SUBSCRIBERS)]
 
 
 def backlog(using: str) -> list[Backlog]:
     """Return what is not finished, and what is dead, by subscriber; no state past MOST rows."""
     part = (
-        "SELECT subscriber, status, {retry} AS is_retry, event_id FROM eda_django_delivery"
+        "SELECT subscriber, status, {kind}, event_id FROM eda_django_delivery"
         " WHERE status = '{status}' {also} LIMIT {most}"
     )
     held = "AND lease_until IS NOT NULL"
-    retry = "CASE WHEN attempts > 0 THEN 1 ELSE 0 END"
+    kinds = ", ".join(f"'{kind}'" for kind in SET_ASIDE)
+    waiting = (
+        "CASE WHEN attempts > 0 THEN 1 ELSE 0 END AS is_retry,"
+        f" CASE WHEN error_class IN ({kinds}) THEN 1 ELSE 0 END AS is_aside"
+    )
+    other = "0 AS is_retry, 0 AS is_aside"
     parts = [
-        part.format(status="pending", retry=retry, also="", most=MOST),
-        part.format(status="queued", retry="0", also=held, most=MOST),
-        part.format(status="running", retry="0", also=held, most=MOST),
-        part.format(status="dead", retry="0", also="", most=MOST),
+        part.format(status="pending", kind=waiting, also="", most=MOST),
+        part.format(status="queued", kind=other, also=held, most=MOST),
+        part.format(status="running", kind=other, also=held, most=MOST),
+        part.format(status="dead", kind=other, also="", most=MOST),
     ]
-    rows = _fetch(
+    rows = fetch(
         using,
-        f"SELECT subscriber, status, is_retry, COUNT(*), MIN(event_id) FROM ({_all(parts)}) x"
-        " GROUP BY subscriber, status, is_retry",
+        "SELECT subscriber, status, is_retry, is_aside, COUNT(*), MIN(event_id)"
+        f" FROM ({union(parts)}) x GROUP BY subscriber, status, is_retry, is_aside",
     )
     return [
-        Backlog(subscriber=name, status=status, is_retry=bool(retry), count=count, oldest=oldest)
-        for name, status, retry, count, oldest in rows
+        Backlog(
+            subscriber=name,
+            status=status,
+            is_retry=bool(is_retry),
+            is_aside=bool(is_aside),
+            count=count,
+            oldest=oldest,
+        )
+        for name, status, is_retry, is_aside, count, oldest in rows
     ]
+
+
+def partial(waiting: Iterable[Backlog]) -> set[str]:
+    """Return the states that have more deliveries, perhaps, than were counted."""
+    sums: Counter[str] = Counter()
+    for part in waiting:
+        sums[part.status] += part.count
+    return {status for status, count in sums.items() if count >= MOST}
 
 
 def latest_done(using: str, subscribers: Sequence[str]) -> list[Done]:
@@ -113,10 +136,10 @@ def latest_done(using: str, subscribers: Sequence[str]) -> list[Done]:
     seconds = _SECONDS[connections[using].vendor]
     wait = seconds.format(later="x.started_at", earlier="e.time")
     run = seconds.format(later="x.finished_at", earlier="x.started_at")
-    rows = _fetch(
+    rows = fetch(
         using,
         f"SELECT x.subscriber, x.status, {wait}, {run}"
-        f" FROM ({_all([part] * len(subscribers))}) x"
+        f" FROM ({union([part] * len(subscribers))}) x"
         " JOIN eda_django_outboxevent e ON e.id = x.event_id",
         subscribers,
     )
@@ -133,108 +156,76 @@ def last_successes(using: str, subscribers: Sequence[str]) -> dict[str, datetime
         "SELECT subscriber, finished_at FROM eda_django_delivery WHERE subscriber = %s"
         " AND status = 'succeeded' AND finished_at IS NOT NULL ORDER BY finished_at DESC LIMIT 1"
     )
-    rows = _fetch(using, _all([part] * len(subscribers)), subscribers)
-    return {name: found for name, at in rows if (found := _moment(at))}
-
-
-def published_by_minute(using: str, *, first_id: int) -> dict[int, int]:
-    """Return how many events were published in each minute since 1970, from number `first_id`."""
-    part = f"SELECT time FROM eda_django_outboxevent WHERE id >= %s ORDER BY id DESC LIMIT {MOST}"
-    return _by_minute(using, "time", part, [first_id])
-
-
-def finished_by_minute(
-    using: str, subscribers: Sequence[str], *, since: datetime
-) -> dict[int, int]:
-    """Return how many deliveries ended in each minute since 1970, from `since` on."""
-    if not subscribers:
-        return {}
-    most = max(MOST // len(subscribers), SAMPLE)
-    part = (
-        "SELECT finished_at FROM eda_django_delivery WHERE subscriber = %s AND finished_at >= %s"
-        f" AND finished_at IS NOT NULL ORDER BY finished_at DESC LIMIT {most}"
-    )
-    at = connections[using].ops.adapt_datetimefield_value(since)
-    params = [value for name in subscribers for value in (name, at)]
-    return _by_minute(using, "finished_at", _all([part] * len(subscribers)), params)
-
-
-def _by_minute(using: str, column: str, times: str, params: Sequence[Any]) -> dict[int, int]:
-    """Return how many of these times are in each minute since 1970."""
-    bin_of, number = _MINUTE[connections[using].vendor]
-    rows = _fetch(
-        using,
-        f"SELECT {number}, x.count FROM (SELECT {bin_of.format(time=column)} AS bin,"
-        f" COUNT(*) AS count FROM ({times}) y GROUP BY 1) x",
-        params,
-    )
-    return {int(minute): count for minute, count in rows if minute is not None}
+    rows = fetch(using, union([part] * len(subscribers)), subscribers)
+    return {name: found for name, at in rows if (found := moment(at))}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Volume:
-    """How many events of a type in the last day, and when the last one came."""
+class Traffic:
+    """How many there were in each minute since 1970; before `whole_from` not all were counted."""
 
-    count: int
-    last_seen: datetime | None
-    source: str = ""
-
-
-def volumes(using: str) -> dict[str, Volume]:
-    """Return the volume of the last day of every type in it; of its latest MOST events."""
-    now = timezone.now()
-    rows = _fetch(
-        using,
-        "SELECT type, COUNT(*), MAX(time), MAX(source) FROM (SELECT type, time, source"
-        f" FROM eda_django_outboxevent WHERE id >= %s ORDER BY id DESC LIMIT {MOST}) x"
-        " GROUP BY type",
-        [first_event_since(now - DAY, using)],
-    )
-    return {
-        name: Volume(count=count, last_seen=_moment(at), source=source)
-        for name, count, at, source in rows
-    }
+    by_minute: dict[int, int]
+    whole_from: int = 0
 
 
-def last_seen(using: str, types: Sequence[str]) -> dict[str, datetime]:
-    """Return when the last event of each of these types came, of those with MOST at most."""
-    if not types:
-        return {}
+def published_by_minute(using: str, *, first_id: int) -> Traffic:
+    """Return how many events were published, from number `first_id` on."""
     part = (
-        "SELECT type, time FROM eda_django_outboxevent WHERE type = %s"
-        f" ORDER BY type, idempotency_key LIMIT {MOST // max(len(types), 10)}"
+        "SELECT 0 AS part, time AS at FROM eda_django_outboxevent WHERE id >= %s"
+        f" ORDER BY id DESC LIMIT {MOST}"
     )
-    rows = _fetch(
+    return _by_minute(using, part, [first_id], most=MOST)
+
+
+def finished_by_minute(using: str, subscribers: Sequence[str], *, since: datetime) -> Traffic:
+    """Return how many deliveries ended, from `since` on."""
+    if not subscribers:
+        return Traffic(by_minute={})
+    most = max(MOST // len(subscribers), SAMPLE)
+    parts = [
+        f"SELECT {number} AS part, finished_at AS at FROM eda_django_delivery WHERE subscriber = %s"
+        " AND finished_at >= %s AND finished_at IS NOT NULL"
+        f" ORDER BY finished_at DESC LIMIT {most}"
+        for number in range(len(subscribers))
+    ]
+    at = connections[using].ops.adapt_datetimefield_value(since)
+    params = [value for name in subscribers for value in (name, at)]
+    return _by_minute(using, union(parts), params, most=most)
+
+
+def _by_minute(using: str, times: str, params: Sequence[Any], *, most: int) -> Traffic:
+    """Count these times by minute. A part of them that has `most` is cut off before its first."""
+    bin_of, number = _MINUTE[connections[using].vendor]
+    rows = fetch(
         using,
-        f"SELECT type, MAX(time) FROM ({_all([part] * len(types))}) x GROUP BY type",
-        types,
+        f"SELECT x.part, {number}, x.count FROM (SELECT part, {bin_of.format(time='at')} AS bin,"
+        f" COUNT(*) AS count FROM ({times}) y GROUP BY 1, 2) x",
+        params,
     )
-    return {name: found for name, at in rows if (found := _moment(at))}
+    by_minute: Counter[int] = Counter()
+    sums: Counter[int] = Counter()
+    firsts: dict[int, int] = {}
+    for part, minute, count in rows:
+        if minute is not None:
+            by_minute[int(minute)] += count
+            sums[part] += count
+            firsts[part] = min(firsts.get(part, int(minute)), int(minute))
+    whole = (first + 1 for part, first in firsts.items() if sums[part] >= most)
+    return Traffic(by_minute=dict(by_minute), whole_from=max(whole, default=0))
 
 
-def set_aside_by_type(using: str) -> dict[str, int]:
-    """Return how many events of each type wait for code that knows them."""
-    rows = _fetch(
-        using,
-        "SELECT type, COUNT(*) FROM (SELECT type FROM eda_django_outboxevent"
-        " WHERE relayed_at IS NULL AND available_at IS NOT NULL AND error <> ''"
-        f" LIMIT {MOST}) x GROUP BY type",
-    )
-    return dict(rows)
-
-
-def _all(parts: Iterable[str]) -> str:
+def union(parts: Iterable[str]) -> str:
     # In a SELECT of its own: SQLite takes no LIMIT inside a UNION otherwise.
     return " UNION ALL ".join(f"SELECT * FROM ({part}) p{n}" for n, part in enumerate(parts))
 
 
-def _fetch(using: str, sql: str, params: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+def fetch(using: str, sql: str, params: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
     with connections[using].cursor() as cursor:
         cursor.execute(sql, params)
         return list(cursor.fetchall())
 
 
-def _moment(value: Any) -> datetime | None:
+def moment(value: Any) -> datetime | None:
     # SQLite answers with texts; only PostgreSQL with a time zone.
     if isinstance(value, str):
         value = datetime.fromisoformat(value)

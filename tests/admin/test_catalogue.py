@@ -8,9 +8,9 @@ from django.utils import timezone
 
 from eda_django import publish, publishes
 from eda_django.admin.drawing import drawing
-from eda_django.models import OutboxEvent
+from eda_django.models import OutboxEvent, statistics
 from eda_django.registry import registry
-from tests.console import VIEW, operator, url
+from tests.console import VIEW, operator, text, url
 from tests.testapp.events import Noted
 
 pytestmark = pytest.mark.django_db
@@ -52,8 +52,34 @@ def test_the_catalogue_tells_what_waits_for_newer_code_and_what_was_seen_long_ag
     )
     page = operator(*VIEW).get(url("catalogueentry_changelist"))
     (entry,) = page.context["waiting"]
-    assert (entry.name, entry.aside) == ("gone.by", 1)
+    assert (entry.name, entry.aside) == ("gone.by", "1")
     assert entry.last_seen is not None
+
+
+def test_what_was_not_counted_to_its_end_is_told_as_a_lower_bound(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for _ in range(2):
+        publish("gone.by", {})
+    OutboxEvent.objects.update(
+        available_at=timezone.now(), error="no code", time=timezone.now() - timedelta(days=9)
+    )
+    publish(Noted("a"))
+    publish("test.plain", {})
+
+    def shown() -> str:
+        return text(operator(*VIEW), url("catalogueentry_changelist"))
+
+    assert "or more" not in shown()
+    assert "or later" not in shown()
+    # Of a type that was not seen of late no more than a tenth is looked at.
+    monkeypatch.setattr(statistics, "MOST", 20)
+    assert shown().count("or later") == 1
+    monkeypatch.setattr(statistics, "MOST", 2)
+    page = shown()
+    assert "</a> (2 or more)" in page
+    assert page.count("<td>1 or more</td>") == 2
+    assert "<td>0 or more</td>" in page
 
 
 def test_who_publishes_what_to_whom_is_drawn_for_fifty_types() -> None:

@@ -13,6 +13,7 @@ from django.test import Client, override_settings
 from django.test.utils import CaptureQueriesContext
 
 from eda_django.models import Delivery, FailureNote, OutboxEvent, statistics
+from eda_django.models.groups import groups
 from eda_django.models.windows import SLACK
 from eda_django.payloads import redacted_values
 from tests.console import dead, event_row, operator, retrying, text, url
@@ -44,6 +45,7 @@ PAGES: list[Callable[[], str]] = [
     lambda: f"{url('outboxevent_changelist')}?period=day&state=dead&source=tests",
     lambda: f"{url('delivery_changelist')}?status=dead&subscriber=testapp.behave&queue=default",
     lambda: f"{url('delivery_changelist')}?age=minute",
+    lambda: f"{url('delivery_changelist')}?error_class=aside",
 ]
 
 
@@ -84,7 +86,9 @@ def test_figures_look_at_a_bounded_number_of_rows(monkeypatch: pytest.MonkeyPatc
         dead()
     assert [part.count for part in statistics.backlog("default")] == [5]
     assert len(statistics.latest_done("default", ["testapp.behave"])) == 3
-    assert sum(statistics.published_by_minute("default", first_id=1).values()) == 5
+    assert sum(statistics.published_by_minute("default", first_id=1).by_minute.values()) == 5
+    (group,) = groups("default")
+    assert (group.dead, set(group.partial)) == (5, {"dead"})
 
 
 def test_secrets_are_looked_for_once_on_a_page(monkeypatch: pytest.MonkeyPatch) -> None:

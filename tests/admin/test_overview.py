@@ -1,7 +1,7 @@
 """The overview: how things stand, in sentences, figures and charts."""
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -14,24 +14,23 @@ from django_rq import settings as django_rq_settings
 from eda_django import dispatch, publish, subscribes
 from eda_django.admin import health
 from eda_django.dispatch import QueueState
-from eda_django.models import OutboxEvent, RelayHeartbeat, statistics
+from eda_django.models import OutboxEvent
+from eda_django.models.status import SET_ASIDE
 from eda_django.registry import registry
-from tests.console import VIEW, dead, event_row, operator, retrying, text, url
+from tests.console import (
+    VIEW,
+    beat,
+    dead,
+    event_row,
+    operator,
+    retrying,
+    sentence,
+    text,
+    url,
+)
 from tests.testapp.events import Noted
 
 pytestmark = pytest.mark.django_db
-
-
-def beat(seconds_ago: float = 0) -> Any:
-    at = timezone.now() - timedelta(seconds=seconds_ago)
-    about = {"hostname": "host-a", "pid": 7, "version": "1.2"}
-    return RelayHeartbeat.objects.create(name=uuid4().hex, started_at=at, beat_at=at, **about)
-
-
-def sentence() -> tuple[str, str, tuple[str, ...]]:
-    answer = operator(*VIEW).get(url("overview_changelist"))
-    found = answer.context["health"]
-    return found.tone, found.sentence, found.rest
 
 
 @pytest.mark.usefixtures("quiet")
@@ -49,18 +48,6 @@ def test_no_relay_is_bad(age: int | None) -> None:
         "bad",
         "No relay runs: nothing new is delivered, and nothing is retried.",
     )
-
-
-def test_events_and_deliveries_are_counted_by_the_minute_in_which_they_came() -> None:
-    minute = int(timezone.now().timestamp()) // 60 - 10
-    for seconds in (0.0, 59.9, 60.0, 125.5):
-        at = datetime.fromtimestamp(minute * 60 + seconds, UTC)
-        row = dead(finished_at=at)
-        OutboxEvent.objects.filter(pk=row.event_id).update(time=at)
-    expected = {minute: 2, minute + 1: 1, minute + 2: 1}
-    day = timezone.now() - timedelta(days=1)
-    assert statistics.published_by_minute("default", first_id=1) == expected
-    assert statistics.finished_by_minute("default", [row.subscriber], since=day) == expected
 
 
 @pytest.mark.usefixtures("quiet")
@@ -108,17 +95,61 @@ def test_a_queue_that_nobody_works_on_is_bad_if_something_waits_there(
     beat()
     quiet[:] = [QueueState(name="mail", depth=0, workers=0)]
     assert sentence()[0] == "good"
-    quiet[:] = [QueueState(name="mail", depth=3, workers=0)]
-    assert sentence()[:2] == ("bad", "No worker takes jobs from queue mail, where 3 wait.")
+    for depth, words in ((1, "1 waits"), (3, "3 wait")):
+        quiet[:] = [QueueState(name="mail", depth=depth, workers=0)]
+        said = f"No worker takes jobs from queue mail, where {words}."
+        assert sentence()[:2] == ("bad", said)
 
 
 def test_a_redis_that_is_away_is_told_and_breaks_nothing() -> None:
     beat()
+    beat(inline=True)
     away = {name: {**settings.REDIS, "PORT": 1} for name in settings.RQ_QUEUES}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(django_rq_settings, "QUEUES", away)
         assert dispatch.queue_states() is None
         assert sentence()[:2] == ("bad", "Redis does not answer: nothing reaches the workers.")
+
+
+def test_a_site_whose_relay_runs_the_subscribers_itself_needs_no_redis(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("eda_django.admin.overview.queue_states", lambda: None)
+    beat(inline=True)
+    # One that pushed to queues and is silent does so no more.
+    beat(3_000)
+    assert sentence()[:2] == ("good", "Everything is well.")
+    page = text(operator(*VIEW), url("overview_changelist"))
+    assert "The relay runs the subscribers itself." in page
+    assert "7 (inline)" in page
+    assert "Redis does not answer" not in page
+
+
+@pytest.mark.usefixtures("quiet")
+def test_what_waits_for_code_or_a_queue_is_told_with_the_way_to_it() -> None:
+    beat()
+    now = timezone.now()
+    for kind in SET_ASIDE:
+        dead(status="pending", attempts=0, due_at=now, finished_at=None, error_class=kind)
+    # It was put aside once, and has succeeded since.
+    dead(status="succeeded", error_class=SET_ASIDE[0])
+    page = "/admin/eda_django/delivery/?error_class=aside"
+    words = "3 deliveries wait for code or a queue that is not there."
+    assert sentence()[:2] == ("odd", f'<a href="{page}">{words}</a>')
+    assert f'<a href="{page}">{words}</a>' in text(operator(*VIEW), url("overview_changelist"))
+    assert len(operator(*VIEW).get(page).context["cl"].result_list) == 3
+
+
+@pytest.mark.usefixtures("quiet")
+def test_an_event_that_was_set_aside_is_not_delivered() -> None:
+    beat()
+    row = event_row()
+    long_ago = timezone.now() - timedelta(days=3)
+    values = {"relayed_at": None, "available_at": timezone.now(), "error": "no code"}
+    OutboxEvent.objects.filter(pk=row.pk).update(time=long_ago, **values)
+    tone, words, rest = sentence()
+    assert (tone, words) == ("odd", "The oldest undelivered event has waited for 3 days.")
+    assert rest == ("1 event waits for code that knows its type.",)
 
 
 @pytest.mark.usefixtures("quiet")
@@ -166,23 +197,9 @@ def test_a_delivery_is_counted_in_the_column_of_its_state() -> None:
             dead(status=status, **values)
     page = operator(*VIEW).get(url("overview_changelist"))
     (row,) = [row for row in page.context["rows"] if row.name == "testapp.behave"]
-    assert [count for _, count in row.cells] == ["2", "1", "3", "4", "5"]
+    assert [text for _, _, text in row.cells] == ["2", "1", "3", "4", "5"]
     heads = re.findall(r'<th scope="col">(\w+)</th>', page.content.decode())
     assert heads[1:6] == ["Dead", "Retrying", "Pending", "Queued", "Running"]
-
-
-@pytest.mark.usefixtures("quiet")
-def test_the_charts_count_what_came_and_what_went() -> None:
-    now = timezone.now()
-    for minutes in (1, 1, 30, 200, 2_000):
-        at = now - timedelta(minutes=minutes)
-        event = event_row()
-        dead(event=event, status="succeeded", started_at=at, finished_at=at)
-        OutboxEvent.objects.filter(pk=event.pk).update(time=at)
-    charts = operator(*VIEW).get(url("overview_changelist")).context["charts"]
-    # Numbers and times have another order here than in real life; the slack covers an hour.
-    assert [chart.sums[1] for chart in charts] == [3, 4]
-    assert charts[0].top == 2
 
 
 @pytest.mark.usefixtures("quiet")
