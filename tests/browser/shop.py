@@ -6,7 +6,14 @@ from pathlib import Path
 
 from django.contrib.admin.models import LogEntry
 
-from eda_django.models import Attempt, BulkOperation, Delivery, FailureNote, OutboxEvent
+from eda_django.models import (
+    Attempt,
+    BulkOperation,
+    Delivery,
+    FailureNote,
+    OutboxEvent,
+    RelayHeartbeat,
+)
 from example_project.demo import customers
 from tests.demo import SKU, DemoProcess
 from tests.waiting import eventually
@@ -34,6 +41,13 @@ def count(demo: DemoProcess, condition: str, *, table: str = DELIVERIES) -> int:
 def one_dead(demo: DemoProcess) -> tuple[int, ...]:
     """Return the numbers of an event and of its delivery that is dead."""
     return ask(demo, f"SELECT event_id, id FROM {DELIVERIES} WHERE status = 'dead'")[0]  # noqa: S608
+
+
+def newest_relay(demo: DemoProcess) -> int:
+    """Return the number of the relay that was heard of last."""
+    table = RelayHeartbeat._meta.db_table
+    ((found,),) = ask(demo, f"SELECT id FROM {table} ORDER BY beat_at DESC LIMIT 1")  # noqa: S608
+    return found
 
 
 def gateway_of(demo: DemoProcess) -> Path:

@@ -9,7 +9,7 @@ from example_project import csp
 from tests.demo import DemoProcess
 
 from .operators import Office
-from .shop import fail_orders, one_dead, start_afresh
+from .shop import ORDERS, fail_orders, newest_relay, one_dead, start_afresh
 
 pytestmark = [pytest.mark.browser, pytest.mark.processes, pytest.mark.once]
 
@@ -27,7 +27,17 @@ PAGES = {
     "catalogue": "catalogueentry/",
     "operations": "bulkoperation/",
     "relays": "relayheartbeat/",
+    "relay": "relayheartbeat/{relay}/change/",
 }
+LISTS = (
+    "failure/",
+    "delivery/",
+    "outboxevent/",
+    "overview/",
+    "catalogueentry/",
+    "bulkoperation/",
+    "relayheartbeat/",
+)
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +54,8 @@ def test_a_page_on_desktop_and_phone_in_light_and_dark(
 ) -> None:
     event, delivery = one_dead(failing)
     root = office.seat("root")
-    assert root.go(PAGES[page].format(event=event, delivery=delivery)) == 200
+    about = {"event": event, "delivery": delivery, "relay": newest_relay(failing)}
+    assert root.go(PAGES[page].format(**about)) == 200
     root.inspect(page)
     assert root.complaints == []
 
@@ -60,11 +71,29 @@ def test_a_group_and_its_question_on_desktop_and_phone_in_light_and_dark(
     assert root.complaints == []
 
 
+def test_questions_about_many_on_desktop_and_phone_in_light_and_dark(
+    failing: DemoProcess, office: Office
+) -> None:
+    root = office.seat("root")
+    root.go("delivery/?status=dead")
+    root.page.locator("section.eda-all").get_by_role("button", name="Discard…").click()
+    expect(root.page.get_by_role("status")).to_contain_text(f"it would be done to: Dead: {ORDERS}.")
+    root.inspect("confirm-all")
+    event, _delivery = one_dead(failing)
+    root.go(f"outboxevent/{event}/resend/")
+    for box in root.page.get_by_role("checkbox").all():
+        box.check()
+    root.press("Resend")
+    expect(root.page.locator("main")).to_contain_text("to 2 subscriptions again")
+    root.inspect("confirm-resend")
+    assert root.complaints == []
+
+
 def test_who_may_only_look_and_who_may_not(failing: DemoProcess, office: Office) -> None:
     viewer = office.seat("viewer")
     viewer.open_group()
     expect(viewer.page.locator(".eda-trace")).to_contain_text("GatewayError")
-    for path in ("failure/", "delivery/", "outboxevent/", "overview/", "catalogueentry/"):
+    for path in LISTS:
         assert viewer.go(path) == 200
         assert viewer.page.locator("main form[method=post]:not(#changelist-form)").count() == 0
         assert viewer.page.locator("select[name=action]").count() == 0
@@ -74,7 +103,7 @@ def test_who_may_only_look_and_who_may_not(failing: DemoProcess, office: Office)
     nobody.page.goto(f"{nobody.address}admin/")
     expect(nobody.page.locator("#user-tools")).to_contain_text("nobody")
     assert nobody.page.get_by_role("link", name="Overview").count() == 0
-    assert {nobody.go(path) for path in ("failure/", "delivery/", "overview/")} == {403}
+    assert {path: nobody.go(path) for path in LISTS} == dict.fromkeys(LISTS, 403)
 
 
 def test_an_event_tells_its_story_and_what_belongs_to_it(

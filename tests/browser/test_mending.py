@@ -177,6 +177,7 @@ def test_a_bulk_operation_is_stopped(failing: DemoProcess, office: Office) -> No
         live = root.page.locator("#eda-live")
         expect(live).to_contain_text("Running")
         expect(live.get_by_role("progressbar")).to_have_attribute("value", "0")
+        root.inspect("operation-running")
         root.press("Cancel")
         expect(root.page.locator(".messagelist")).to_contain_text("What was done stays done.")
         expect(live).to_contain_text("Cancelled")
