@@ -33,11 +33,13 @@ class EdaDjangoConfig(AppConfig):
 
 
 def prepare_worker() -> None:
-    """Build the readers of all payloads now.
+    """Build the readers of all payloads now, and import what a job needs.
 
     A worker that forks for each job would otherwise do it in each fork anew, and import pydantic
     there, which takes longer than most subscribers.
     """
+    from . import consumer, job  # noqa: F401
+
     for declared in types:
         if declared.payload:
             # `manage.py check` tells of it.

@@ -105,6 +105,6 @@ from django.conf import settings
 settings.configure(INSTALLED_APPS=["eda_django", "django_rq", "tests.testapp"], RQ_QUEUES={{}})
 django.setup()
 from eda_django.payloads import adapter
-print("pydantic" in sys.modules, adapter.cache_info().currsize)
+print("pydantic" in sys.modules, adapter.cache_info().currsize, "eda_django.job" in sys.modules)
 """
-    assert run(code) == (f"True {len(TESTAPP)}" if is_ready else "False 0")
+    assert run(code) == (f"True {len(TESTAPP)} True" if is_ready else "False 0 False")
