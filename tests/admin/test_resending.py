@@ -6,12 +6,14 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from django.test import override_settings
+from django.db import transaction
+from django.test import Client, override_settings
 
 from eda_django import subscribes
 from eda_django.models import Delivery, OutboxEvent
 from tests.admin.acting import log, status
 from tests.console import VIEW, dead, event_row, operator, said, text, url
+from tests.relaying import in_threads
 from tests.testapp.events import Noted
 
 pytestmark = pytest.mark.django_db
@@ -132,6 +134,26 @@ def test_a_copy_whose_button_is_pressed_twice_is_published_once() -> None:
     assert len(log()) == 2
     # The next form is another one.
     assert once.encode() not in client.get(page).content
+
+
+@override_settings(EDA_DJANGO=EDITING)
+@pytest.mark.django_db(transaction=True)
+def test_a_button_that_is_pressed_twice_at_once_publishes_and_logs_once() -> None:
+    with transaction.atomic():
+        row = event_row()
+    client = operator(*VIEW, "edit_outboxevent")
+    data = {"payload": '{"text": "x", "behave": ""}', "reason": "r", "once": uuid4()}
+    page = url("outboxevent_edit", row.pk)
+
+    def press() -> str:
+        own = Client()
+        own.cookies = client.cookies
+        return str(own.post(page, data)["Location"])
+
+    copies = in_threads(*[press] * 4)
+    copy = OutboxEvent.objects.exclude(pk=row.pk).get()
+    assert set(copies) == {url("outboxevent_change", copy.pk)}
+    assert len(log()) == 2
 
 
 @override_settings(EDA_DJANGO=EDITING)

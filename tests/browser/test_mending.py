@@ -189,6 +189,7 @@ def test_a_bulk_operation_is_stopped(failing: DemoProcess, office: Office) -> No
 
 
 def test_it_works_without_javascript(failing: DemoProcess, office: Office) -> None:
+    _event, delivery = one_dead(failing)
     operator = office.seat("root", scripts=False)
     operator.look("phone", "dark")
     page = operator.page
@@ -205,3 +206,10 @@ def test_it_works_without_javascript(failing: DemoProcess, office: Office) -> No
 
     eventually(is_done, "the end of the operation", every=0.5)
     expect(page.locator("#eda-live")).to_contain_text(f"{ORDERS} deliveries are retried.")
+
+    # And a delivery among them says who had that done.
+    root = office.seat("root")
+    root.go(f"delivery/{delivery}/change/")
+    expect(root.page.locator("main")).to_contain_text("root: Retried.")
+    root.inspect("delivery-in-bulk")
+    assert root.complaints == []
