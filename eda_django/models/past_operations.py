@@ -9,8 +9,8 @@ from .bulk_operation import BulkOperation, Verb
 from .delivery import Delivery
 from .operator_verbs import BY_OPERATOR
 from .outbox import OutboxEvent
-from .selection import Selection, as_uuid
-from .status import Status
+from .selection import ASIDE, Selection, as_uuid
+from .status import SET_ASIDE, Status
 
 # The newest operations, among which those are looked for.
 LATEST = 100
@@ -42,7 +42,8 @@ def may_have_changed(operation: BulkOperation, delivery: Delivery, event: Outbox
     if not Selection.can_read(operation.selection):
         return False
     selection = Selection.of(operation.selection)
-    return _is_meant(selection, delivery, event) and _fits(operation, delivery)
+    is_meant = _is_meant(selection, delivery, event)
+    return is_meant and _fits(operation, selection, delivery)
 
 
 def _is_meant(selection: Selection, delivery: Delivery, event: OutboxEvent) -> bool:
@@ -59,14 +60,18 @@ def _is_meant(selection: Selection, delivery: Delivery, event: OutboxEvent) -> b
     return selection.search in (event.key, str(delivery.pk))
 
 
-def _fits(operation: BulkOperation, delivery: Delivery) -> bool:
+def _fits(operation: BulkOperation, selection: Selection, delivery: Delivery) -> bool:
     """Whether the delivery looks as if the verb may have been done to it then."""
     ended = delivery.finished_at
     if ended and ended < operation.created_at:
         return False
     if operation.verb != Verb.DISCARD:
-        # What never failed had nothing to be retried.
-        return bool(delivery.error_class)
+        # What never failed had nothing to be retried. An error stays after a later success; to
+        # discard puts another in its place.
+        kinds = SET_ASIDE if selection.error_class == ASIDE else [selection.error_class]
+        return (
+            delivery.error_class in kinds if selection.error_class else bool(delivery.error_class)
+        )
     if (delivery.error_class, delivery.error_text) != (BY_OPERATOR, operation.reason):
         return False
     is_discarded = delivery.status == Status.DISCARDED

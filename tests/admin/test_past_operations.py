@@ -69,6 +69,9 @@ def test_it_is_told_also_after_the_delivery_has_gone_on() -> None:
         ("q=order-8", False),
         ("q=00000000-0000-0000-0000-000000000000", False),
         ("age=minute", False),
+        ("error_class=ValueError", True),
+        ("error_class=KeyError", False),
+        ("error_class=aside", False),
         ("", True),
     ],
 )
