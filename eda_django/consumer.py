@@ -128,7 +128,7 @@ class ChunkRun:
             [row.pk for row in rows],
             kind=UNKNOWN_SUBSCRIBER,
             reason=reason,
-            seconds=min(patience(row.event.time) for row in rows),
+            seconds=min(patience(row.waited) for row in rows),
         )
         for row in rows if moved else ():
             row.status = Status.PENDING

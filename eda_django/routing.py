@@ -109,7 +109,7 @@ class Router:
         for kind in sorted({event.type for event in events}):
             reason = f"no running code knows the event type {kind!r}"
             ids = [event.pk for event in events if event.type == kind]
-            pause = patience(self.events.newest_time(ids))
+            pause = patience(self.events.least_wait(ids))
             self.events.put_aside(ids, error=reason, seconds=pause)
             logger.warning(
                 "events wait: %s; declare it with @event or subscribe to it by name events=%s",

@@ -4,11 +4,9 @@ import os
 import socket
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Any
 
 from django.dispatch import Signal
-from django.utils import timezone
 
 from . import failures, signals
 from .conf import MAX_NAME
@@ -77,7 +75,7 @@ def judge(
         return _deferred(delivery, failure, seconds=error.seconds)
     if isinstance(error, UndecodablePayload):
         failure = replace(failure, kind=UNDECODABLE)
-        return _deferred(delivery, failure, seconds=patience(delivery.event.time))
+        return _deferred(delivery, failure, seconds=patience(delivery.waited))
     return _failed(delivery, failure, retry=retry, seconds=seconds, isolated=delivery.isolated)
 
 
@@ -86,14 +84,12 @@ def judge_lost(delivery: Delivery, *, retry: Retry | None) -> Verdict:
     return _failed(delivery, failures.lost_worker(), retry=retry, seconds=None, isolated=True)
 
 
-def patience(since: datetime) -> float:
+def patience(waited: float) -> float:
     """Return the seconds to wait for newer code: as long again as was waited already.
 
-    What nobody knows any more must not go round every minute for ever. Clocks may differ here:
-    nothing but the length of a pause depends on it.
+    What nobody knows any more must not go round every minute for ever.
     """
-    age = (timezone.now() - since).total_seconds()
-    return min(max(age, SOON), LATE)
+    return min(max(waited, SOON), LATE)
 
 
 def _deferred(delivery: Delivery, failure: Failure, *, seconds: float) -> Verdict:

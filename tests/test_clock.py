@@ -1,5 +1,6 @@
 """The database's clock, by which everything is due (G11)."""
 
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,12 +10,14 @@ from django.db.models import F
 from django.test.utils import override_settings
 from django.utils import timezone
 
-from eda_django import Retry
+from eda_django import Retry, event
 from eda_django.models import Attempt, Delivery, OutboxEvent, RelayHeartbeat
 from eda_django.models.clock import DatabaseNow, after
+from eda_django.registry import registry
 from eda_django.relay import Relay
 from tests.faults import clocks
 from tests.relaying import (
+    HAPPENED,
     Recorder,
     happen,
     lapse_leases,
@@ -144,8 +147,13 @@ def due_within(column: str, seconds: float) -> int:
     return int(Delivery.objects.filter(**span).count())
 
 
-def fail(event: Any) -> None:
+def fail(seen: Any) -> None:
     raise LookupError
+
+
+@dataclass
+class Number:
+    number: int
 
 
 @wrong_clock
@@ -221,3 +229,38 @@ def test_event_that_was_set_aside_is_due_by_the_clock_of_the_database() -> None:
     relay.drain()
     waiting = OutboxEvent.objects.filter(relayed_at=None, available_at__gt=DatabaseNow())
     assert waiting.filter(available_at__lte=after(60)).exists()
+
+
+elsewhere = pytest.mark.parametrize("off", [HOUR, -HOUR], ids=["ahead", "behind"])
+
+
+@elsewhere
+@pytest.mark.django_db
+def test_fresh_event_that_nobody_knows_waits_a_minute_whatever_its_publishers_clock(
+    off: float,
+) -> None:
+    """G10, G11."""
+    happen()
+    OutboxEvent.objects.update(time=after(off))
+    Relay(transport=Recorder()).drain()
+    waiting = OutboxEvent.objects.filter(available_at__gt=DatabaseNow())
+    assert waiting.filter(available_at__lte=after(60)).exists()
+
+
+@elsewhere
+@pytest.mark.parametrize("what", ["subscriber", "payload"])
+@pytest.mark.django_db
+def test_fresh_delivery_for_newer_code_waits_a_minute_whatever_its_publishers_clock(
+    off: float, what: str
+) -> None:
+    """G10, G11."""
+    on_happened(write)
+    transport = relayed(1)
+    OutboxEvent.objects.update(time=after(off))
+    if what == "subscriber":
+        registry.remove("t.sub")
+    else:
+        event(HAPPENED, version=1)(Number)
+        OutboxEvent.objects.update(version=2)
+    assert transport.work() == 0
+    assert due_within("due_at", 60) == 1

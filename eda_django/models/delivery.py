@@ -43,6 +43,9 @@ class Delivery(models.Model):
     error_text = models.TextField(blank=True, default="")
     fingerprint = models.CharField(max_length=32, blank=True, default="")
 
+    # Seconds from fanning the event out to reading the row for a worker, by the database's clock.
+    waited = 0.0
+
     objects: ClassVar[Any] = DeliveryQuerySet.as_manager()
 
     class Meta:

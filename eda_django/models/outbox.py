@@ -1,12 +1,12 @@
 """The outbox: events, from the publisher's transaction until they are pruned."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import timedelta
 from typing import Any, ClassVar, NamedTuple
 
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import connections, models
-from django.db.models import Exists, Max, OuterRef, Q
+from django.db.models import Case, Exists, F, Max, OuterRef, Q, When
 from django.utils.translation import gettext_lazy as _
 
 from ..conf import MAX_NAME
@@ -102,10 +102,16 @@ class OutboxQuerySet(models.QuerySet["OutboxEvent"]):
         elif ids:
             self.filter(pk__in=ids, relayed_at=None).update(relayed_at=DatabaseNow(), error="")
 
-    def newest_time(self, ids: Sequence[int]) -> datetime:
-        """Return when the last of these events was published."""
-        found: datetime = self.filter(pk__in=ids).aggregate(Max("time"))["time__max"]
-        return found
+    def least_wait(self, ids: Sequence[int]) -> float:
+        """Return the seconds that the youngest of these events has waited for newer code.
+
+        None before it is put aside for the first time: when it was published is known by the
+        publisher's clock only, which may be wrong.
+        """
+        since = Case(When(error="", then=DatabaseNow()), default=F("time"))
+        found = self.filter(pk__in=ids).aggregate(since=Max(since), now=Max(DatabaseNow()))
+        waited: timedelta = found["now"] - found["since"]
+        return waited.total_seconds()
 
     def put_aside(self, ids: Sequence[int], *, error: str, seconds: float) -> None:
         """Keep events that can't be routed out of the way for a while, with the reason."""

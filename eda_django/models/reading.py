@@ -12,11 +12,13 @@ from uuid import UUID
 from django.db import connections
 from django.db.models.expressions import Col
 
+from .clock import NOW_SQL, DatabaseNow
+
 if TYPE_CHECKING:
     from .delivery import Delivery
 
 _QUEUED = """
-SELECT {columns}
+SELECT {columns}, {now}
   FROM eda_django_delivery d JOIN eda_django_outboxevent e ON e.id = d.event_id
  WHERE d.status = 'queued' AND d.token = %s AND d.id IN ({ids})
  ORDER BY d.event_id
@@ -29,8 +31,11 @@ def queued(
     """Return which of the deliveries wait under this claim, in the order of their events."""
     if not ids:
         return []
-    sql = _QUEUED.strip().format(columns=_listed(model), ids=", ".join(["%s"] * len(ids)))
-    with connections[using].cursor() as cursor:
+    connection = connections[using]
+    sql = _QUEUED.strip().format(
+        columns=_listed(model), now=NOW_SQL[connection.vendor], ids=", ".join(["%s"] * len(ids))
+    )
+    with connection.cursor() as cursor:
         cursor.execute(sql, [token.hex, *ids])
         rows = cursor.fetchall()
     return list(_made(model, using, rows))
@@ -42,16 +47,16 @@ def _made(
     event, columns = model._meta.get_field("event"), _columns(model)
     names = [column.target.attname for column in columns]
     width = len(model._meta.concrete_fields)
-    for row in _converted(columns, using, rows):
+    for *row, now in _converted((*columns, DatabaseNow()), using, rows):
         delivery = model.from_db(using, names[:width], row[:width])
-        event.set_cached_value(
-            delivery, event.related_model.from_db(using, names[width:], row[width:])
-        )
+        of: Any = event.related_model.from_db(using, names[width:], row[width:])
+        event.set_cached_value(delivery, of)
+        delivery.waited = (now - (of.relayed_at or now)).total_seconds()
         yield delivery
 
 
 def _converted(
-    columns: Sequence[Col], using: str, rows: Iterable[Sequence[Any]]
+    columns: Sequence[Col | DatabaseNow], using: str, rows: Iterable[Sequence[Any]]
 ) -> Iterator[list[Any]]:
     """Turn what the driver answers into what the fields hold, as a QuerySet would."""
     connection = connections[using]

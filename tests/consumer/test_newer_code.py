@@ -2,15 +2,14 @@
 
 import logging
 from dataclasses import dataclass
-from datetime import timedelta
 
 import pytest
 from django.db import transaction
-from django.utils import timezone
 
 from eda_django import event, publish, subscribes
 from eda_django.consumer import UNKNOWN_SUBSCRIBER
 from eda_django.models import Attempt, Delivery, OutboxEvent
+from eda_django.models.clock import after
 from eda_django.registry import registry
 from eda_django.relay import Relay
 from eda_django.verdicts import UNDECODABLE
@@ -59,7 +58,7 @@ def test_what_waits_long_for_newer_code_is_tried_less_often() -> None:
     """The deliveries of a subscriber that is gone for good must not go round every minute."""
     chunk = one_chunk(1)
     registry.remove("t.sub")
-    OutboxEvent.objects.update(time=timezone.now() - timedelta(minutes=20))
+    OutboxEvent.objects.update(relayed_at=after(-20 * 60))
     run(chunk)
     assert 1190 < seconds_until(only_delivery().due_at) < 1230
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from eda_django.models import Delivery, Status
+from eda_django.models import Delivery, OutboxEvent, Status
 from eda_django.models.clock import after
 from tests.faults import outcome
 from tests.faults.children import Children
@@ -16,8 +16,15 @@ pytestmark = pytest.mark.processes
 HOUR = 3600.0
 KIND = "faults.happened"
 hosts = pytest.mark.parametrize(
-    ("relay", "worker"), [(HOUR, -HOUR), (-HOUR, HOUR)], ids=["relay ahead", "relay behind"]
+    ("publisher", "relay", "worker"),
+    [(-HOUR, HOUR, -HOUR), (HOUR, -HOUR, HOUR)],
+    ids=["relay ahead", "relay behind"],
 )
+
+
+def publish(children: Children, clock: float, kind: str, *behaviours: str) -> None:
+    children.world["clock"] = clock
+    assert children.publish(kind, *behaviours).ends() == 0
 
 
 def start_relay(children: Children, clock: float) -> None:
@@ -34,10 +41,10 @@ def start_worker(children: Children, clock: float, at: str = "") -> None:
 
 @hosts
 def test_leases_and_retries_go_by_the_clock_of_the_database(
-    children: Children, relay: float, worker: float
+    children: Children, publisher: float, relay: float, worker: float
 ) -> None:
     """G11: nothing lapses an hour too early, and nothing waits an hour too long."""
-    assert children.publish(KIND, "", "fail", "").ends() == 0
+    publish(children, publisher, KIND, "", "fail", "")
     start_relay(children, relay)
     eventually(lambda: ordering.statuses() == {Status.QUEUED: 6})
     assert until_lapse(children.lease) == 6
@@ -56,10 +63,10 @@ def test_leases_and_retries_go_by_the_clock_of_the_database(
 
 @hosts
 def test_worker_that_dies_is_missed_after_its_lease_by_the_clock_of_the_database(
-    children: Children, relay: float, worker: float
+    children: Children, publisher: float, relay: float, worker: float
 ) -> None:
     """G11: neither at once, nor an hour later."""
-    assert children.publish("faults.bare", "").ends() == 0
+    publish(children, publisher, "faults.bare", "")
     start_relay(children, relay)
     start_worker(children, worker, at="after write")
     # Its lease, and the minute that it may take.
@@ -67,6 +74,18 @@ def test_worker_that_dies_is_missed_after_its_lease_by_the_clock_of_the_database
     lapse_leases()
     start_worker(children, worker)
     outcome.check("faults.bare", 1, failed={1: LOST}, doubled=[(1, "first")], left={"started": 1})
+
+
+@hosts
+def test_event_that_nobody_knows_yet_is_looked_at_again_after_a_minute(
+    children: Children, publisher: float, relay: float, worker: float
+) -> None:
+    """G10, G11: a fresh one, also if the clocks say that it is as old as two hours."""
+    publish(children, publisher, "faults.unheard_of", "")
+    start_relay(children, relay)
+    waiting = OutboxEvent.objects.set_aside()
+    eventually(lambda: waiting.exists())
+    assert waiting.filter(available_at__gt=after(0), available_at__lte=after(60)).exists()
 
 
 def until_lapse(seconds: float) -> int:
