@@ -76,6 +76,8 @@ def test_subscriber_that_takes_too_long_fails(django_db_blocker: Any) -> None:
     run(one_chunk(2, spin, timeout=0.1))
     assert statuses() == ["pending", "pending"]
     assert {a.error_class for a in Attempt.objects.all()} == {TIMED_OUT}
+    texts = {a.error_text for a in Attempt.objects.all()}
+    assert texts == {"Subscriber 't.sub' took longer than its timeout, 0.1 s."}
     assert not Effect.objects.exists()
 
 
