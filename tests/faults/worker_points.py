@@ -155,15 +155,23 @@ WORKER = (
         missing=((2, "hook"),),
         left=STARTED,
     ),
-    # The work horse dies, and its worker tells RQ of it and goes on.
+    # The work horse dies, and its worker tells RQ of it and does the other chunks.
     *(
-        Point(row=row, worker=FORK, dies=dies, failed=failed, left={"failed": 1})
-        for row, dies, failed in (
-            (TAKING, "before start", {}),
-            (RUNNING, "after write #3", {2: LOST}),
-            (ENDING, "after settle #2, before COMMIT", {2: LOST}),
-            (NEXT, "after settle #2, after COMMIT", {3: LOST}),
-            (BOOKKEEPING, "after consume", {}),
+        Point(
+            row=row,
+            worker=FORK,
+            dies=dies,
+            then={"succeeded": ALL - sum(open_.values()), **open_},
+            jobs=0,
+            failed=failed,
+            left={"failed": 1},
+        )
+        for row, dies, open_, failed in (
+            (TAKING, "before start", {"queued": 3}, {}),
+            (RUNNING, "after write #3", {"running": 1, "queued": 1}, {2: LOST}),
+            (ENDING, "after settle #2, before COMMIT", {"running": 1, "queued": 1}, {2: LOST}),
+            (NEXT, "after settle #2, after COMMIT", {"running": 1}, {3: LOST}),
+            (BOOKKEEPING, "after consume", {}, {}),
         )
     ),
 )
