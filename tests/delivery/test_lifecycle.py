@@ -5,7 +5,7 @@ here Hypothesis takes many steps, by several relays and workers with old and new
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -22,74 +22,13 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from eda_django.failures import lost_worker
-from eda_django.models import Delivery, OutboxEvent, Status, outcomes
+from eda_django.models import Delivery, OutboxEvent, Status
 from eda_django.models.clock import DatabaseNow, after
+from eda_django.models.operator_verbs import BY_OPERATOR, Resent
+from tests.delivery.plain_model import ENDS, LEASE, Row
 
-LEASE = 600.0
 ROWS = 5
 KIND = "t.Unknown"
-FAILURE = lost_worker()
-
-
-@dataclass
-class Row:
-    """What the model knows of a delivery."""
-
-    status: Status = Status.QUEUED
-    token: UUID | None = None
-    attempts: int = 0
-    is_due: bool = False
-    is_lapsed: bool = False
-    is_isolated: bool = False
-    error: str = ""
-
-    def leave(self, status: Status, *, is_due: bool = False) -> None:
-        """Give up the claim; what has ended keeps its token."""
-        self.status, self.is_due, self.is_lapsed = status, is_due, False
-        if status == Status.PENDING:
-            self.token = None
-
-    def start(self) -> None:
-        self.status, self.is_lapsed = Status.RUNNING, False
-        self.attempts += 1
-
-
-def succeed(row: Row) -> None:
-    row.leave(Status.SUCCEEDED)
-
-
-def discard(row: Row) -> None:
-    row.leave(Status.DISCARDED)
-    row.error = FAILURE.kind
-
-
-def die(row: Row) -> None:
-    row.leave(Status.DEAD)
-    row.error = FAILURE.kind
-
-
-def fail(row: Row) -> None:
-    row.leave(Status.PENDING)
-    row.error, row.is_isolated = FAILURE.kind, True
-
-
-def defer(row: Row) -> None:
-    row.leave(Status.PENDING)
-    row.error, row.attempts = FAILURE.kind, row.attempts - 1
-
-
-# What an attempt may come to: the new values, and the same in the model.
-ENDS: dict[str, tuple[Callable[[int], dict[str, object]], Callable[[Row], None]]] = {
-    "succeeded": (lambda attempts: outcomes.succeeded(), succeed),
-    "discarded": (lambda attempts: outcomes.discarded(FAILURE), discard),
-    "dead": (lambda attempts: outcomes.dead(FAILURE), die),
-    "failed": (lambda attempts: outcomes.failed(FAILURE, seconds=LEASE, isolated=True), fail),
-    "deferred": (
-        lambda attempts: outcomes.deferred(FAILURE, seconds=LEASE, attempts=attempts),
-        defer,
-    ),
-}
 
 places = st.integers(min_value=0, max_value=ROWS - 1)
 subsets = st.sets(places, max_size=ROWS)
@@ -214,6 +153,44 @@ class Lifecycle(RuleBasedStateMachine):
             expected += self.change({following}, Status.QUEUED, {token}, Row.start)
         assert changed == expected
 
+    # The operators' verbs
+
+    @rule(chosen=subsets)
+    def retry(self, chosen: set[int]) -> None:
+        with transaction.atomic():
+            changed = self.chosen(chosen).retry()
+        assert set(changed) == self.begin_anew(chosen, {Status.DEAD})
+
+    @rule(chosen=subsets)
+    def retry_now(self, chosen: set[int]) -> None:
+        with transaction.atomic():
+            changed = self.chosen(chosen).retry_now()
+        late = {n for n in self.in_state(chosen, {Status.PENDING}) if not self.rows[n].is_due}
+        assert set(changed) == set(self.keys(late))
+        for place in late:
+            self.rows[place].is_due = True
+
+    @rule(chosen=subsets)
+    def discard(self, chosen: set[int]) -> None:
+        with transaction.atomic():
+            changed = self.chosen(chosen).discard("not wanted")
+        found = self.in_state(chosen, {Status.PENDING, Status.QUEUED, Status.DEAD})
+        assert set(changed) == set(self.keys(found))
+        for place in found:
+            self.rows[place].leave(Status.DISCARDED)
+            self.rows[place].error = BY_OPERATOR
+
+    @rule(place=places)
+    def resend(self, place: int) -> None:
+        event_id = Delivery.objects.get(pk=self.ids[place]).event_id
+        with transaction.atomic():
+            assert OutboxEvent.objects.take_to_resend(event_id)
+            resent = Delivery.objects.resend(event_id, {"t.sub": "q"})
+        ended = {Status.SUCCEEDED, Status.DISCARDED, Status.DEAD}
+        name = ("t.sub",)
+        is_again = bool(self.begin_anew({place}, ended))
+        assert resent == (Resent(again=name) if is_again else Resent(under_way=name))
+
     # Time
 
     @rule(place=places)
@@ -251,6 +228,8 @@ class Lifecycle(RuleBasedStateMachine):
             )
             is_claimed = row.status in (Status.QUEUED, Status.RUNNING)
             assert (stored.lease_until is not None) == is_claimed
+            is_open = is_claimed or row.status == Status.PENDING
+            assert (stored.finished_at is None) == is_open
 
     # The parts of it
 
@@ -262,6 +241,20 @@ class Lifecycle(RuleBasedStateMachine):
 
     def lapsed(self, status: Status) -> set[int]:
         return {pk for pk, row in self.items() if row.status == status and row.is_lapsed}
+
+    def chosen(self, places: set[int]) -> Any:
+        return Delivery.objects.filter(pk__in=self.keys(places))
+
+    def in_state(self, chosen: set[int], statuses: set[Status]) -> set[int]:
+        return {place for place in chosen if self.rows[place].status in statuses}
+
+    def begin_anew(self, chosen: set[int], statuses: set[Status]) -> set[int]:
+        """Give those in these states all their attempts again; return their keys."""
+        found = self.in_state(chosen, statuses)
+        for place in found:
+            self.give_back(self.rows[place])
+            self.rows[place].attempts = 0
+        return set(self.keys(found))
 
     def change(
         self, chosen: set[int], status: Status, tokens: set[UUID], change: Callable[[Row], None]
