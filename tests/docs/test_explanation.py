@@ -23,6 +23,28 @@ def test_life_of_a_delivery_names_verbs_that_exist() -> None:
     assert verbs <= known
 
 
+def test_life_of_a_delivery_draws_every_transition_and_no_other() -> None:
+    """The arrows of the diagram are the rows of the table: from where, to where, by which verb."""
+    text = read(DOCS / "explanation/life-of-a-delivery.md")
+    drawn = {
+        (start.replace("[*]", ""), end.replace("[*]", ""), verb)
+        for start, end, verbs in re.findall(r"^ +(\S+) --> (\S+): (.+)$", text, re.MULTILINE)
+        for verb in re.findall(r"[a-z_]+", re.sub(r"\(.*?\)", "", verbs))
+    }
+    listed = {
+        (start, end, named(verb))
+        for verb, origin, target, *_ in rows(section_of_transitions(text))
+        for start in statuses_in(origin)
+        for end in statuses_in(target)
+    }
+    assert drawn == listed
+
+
+def statuses_in(cell: str) -> list[str]:
+    """Return the statuses that a cell names; what is in brackets is none."""
+    return re.findall(r"`(\w+)`", cell) or [""]
+
+
 def section_of_transitions(text: str) -> str:
     return text.split("## Every transition")[1].split("\n## ")[0]
 
