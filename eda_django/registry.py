@@ -97,9 +97,6 @@ class Registry:
             return True
         return any(event_type in s.patterns for s in self.matching(event_type))
 
-    def knows(self, name: str) -> bool:
-        return name in self._by_name
-
     def names(self) -> list[str]:
         return list(self._by_name)
 

@@ -63,12 +63,12 @@ def test_matching_follows_what_is_added_and_removed(known: Registry):
 
 def test_names_are_known_as_long_as_they_are_registered(known: Registry):
     known.add(subscription("a", "x"))
-    assert (known.knows("a"), known.names()) == (True, ["a"])
+    assert known.names() == ["a"]
     found = known.get("a")
     assert found is not None
     assert (found.retry, found.atomic, found.queue) == (Retry(), True, None)
     known.remove("a")
-    assert (known.knows("a"), known.names(), known.get("a")) == (False, [], None)
+    assert (known.names(), known.get("a")) == ([], None)
 
 
 def test_a_pattern_alone_is_no_knowledge_of_a_type(known: Registry, event_types: EventTypes):

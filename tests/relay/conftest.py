@@ -12,5 +12,5 @@ def _keep_subscriptions() -> Any:
     kept = [registry.get(name) for name in registry.names()]
     yield
     for subscription in kept:
-        if subscription and not registry.knows(subscription.name):
+        if subscription and not registry.get(subscription.name):
             registry.add(subscription)
