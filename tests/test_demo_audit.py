@@ -5,11 +5,14 @@ from uuid import uuid4
 
 import pytest
 from django.core.management import call_command
+from django.db import transaction
 
-from eda_django.models import Delivery, Status
+from eda_django import publish
+from eda_django.models import Delivery, OutboxEvent, Status
 from eda_django.testing import drain
 from example_project.billing.models import Invoice
 from example_project.demo.audit import Audit, Opening, audit
+from example_project.demo.books import Books
 from example_project.demo.tally import Tally, last_event, tally
 from example_project.events import Customer
 from example_project.inventory.models import Release, Reservation, Stock
@@ -55,6 +58,17 @@ def test_the_audit_finds_nothing_wrong_with_good_books(opening: Opening) -> None
 def test_the_audit_counts_only_what_came_after_the_opening(opening: Opening) -> None:
     place()
     assert audit(Opening.now()) == Audit()
+
+
+def test_dead_letters_of_others_in_the_same_database_explain_nothing(opening: Opening) -> None:
+    order = place()
+    with transaction.atomic():
+        publish("other.happened", {}, key="customer-7")
+    foreign = OutboxEvent.objects.get(type="other.happened")
+    Delivery.objects.create(event=foreign, subscriber="o.sub", queue="o", status=Status.DEAD)
+    dead_letter(order, "billing")
+    found = Books(Order.objects.values_list("pk", flat=True))
+    assert found.dead == {order.pk: {"billing"}}
 
 
 @pytest.mark.parametrize(

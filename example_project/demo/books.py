@@ -65,9 +65,11 @@ class Books:
                 self.effects[pk][effect] += 1
         for pk in _orders(Charge, outcome=Outcome.DECLINED):
             self.declined.add(pk)
+        orders_by_key = {str(pk): pk for pk in self.lines}
+        # Others may share the database, and what they name their events by is no order of ours.
         for key, queue in Delivery.objects.dead().values_list("event__key", "queue"):
-            if key:
-                self.dead[UUID(key)].add(queue)
+            if key in orders_by_key:
+                self.dead[orders_by_key[key]].add(queue)
 
     def is_reserved(self, pk: UUID) -> bool:
         return any(effect.what.startswith("reservation") for effect in self.effects[pk])
