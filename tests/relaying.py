@@ -74,6 +74,7 @@ class Recorder:
         return {chunk.token for chunk in self.chunks} & set(claims) - self.lost
 
     def wait(self, seconds: float, *, using: str, wake: threading.Event) -> bool:
+        self._note("wait", using)
         self.slept.append(seconds)
         return False
 

@@ -1,6 +1,7 @@
 """No pickle, no path of code out of data, no statement put together from values."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -101,6 +102,20 @@ def test_no_name_of_code_is_taken_from_data() -> None:
 def test_statements_are_literals() -> None:
     """Values go beside a statement, as parameters, whoever writes it."""
     found = [(name, found) for name, tree in sources() if (found := composed(name, tree))]
+    assert found == []
+
+
+def test_no_statement_needs_its_session_for_longer_than_its_transaction() -> None:
+    """NOTIFY has all commits wait for one lock, and poolers share sessions between transactions."""
+    of_session = r"\b(NOTIFY|LISTEN|PG_NOTIFY)\b|_ADVISORY_|\bGET_LOCK\b"
+    found = [
+        (name, node.value)
+        for name, tree in sources()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and re.search(of_session, node.value.upper())
+    ]
     assert found == []
 
 

@@ -30,6 +30,29 @@ def test_the_bell_of_its_own_database_or_a_stop_wakes_it() -> None:
     assert transport.woken_by == ("other", relay.stopping)
 
 
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("is_down", [False, True])
+def test_no_transaction_is_open_while_the_relay_sleeps(
+    monkeypatch: pytest.MonkeyPatch, is_down: bool
+) -> None:
+    """G8: neither between two turns nor in the pauses of an outage."""
+    on_happened(write)
+    happen(3)
+    transport = Sleeper()
+    transport.is_down = is_down
+    relay = transport.relay = Relay(transport=transport, poll_interval=3.0)
+
+    def pause(seconds: float) -> None:
+        transport._note("wait")
+        relay.stop()
+
+    monkeypatch.setattr(relay.stopping, "wait", pause)
+    relay.run()
+    waits = [is_inside for what, is_inside in transport.calls if what == "wait"]
+    assert waits
+    assert not any(waits)
+
+
 @pytest.mark.django_db
 def test_each_pause_of_an_outage_is_up_to_twice_the_one_before() -> None:
     """And at least half of that: the rest is drawn, so that relays do not come back together."""
@@ -121,7 +144,10 @@ def test_a_ring_for_what_is_no_event_leads_to_a_look() -> None:
 class Passing(Relay):
     """A relay that finds every lapsed lease in other hands."""
 
+    asked = 0
+
     def reconcile(self) -> int:
+        self.asked += 1
         return 0
 
 
@@ -129,11 +155,18 @@ class Passing(Relay):
 def test_a_relay_that_can_do_nothing_about_a_lapsed_lease_looks_again_after_a_second() -> None:
     on_happened(write)
     transport = Recorder()
-    relay = Passing(transport=transport, poll_interval=9.0)
+    clock = Clock()
+    relay = Passing(transport=transport, poll_interval=9.0, clock=clock)
     happen()
     relay.drain()
     lapse_leases()
     assert relay.poll() == SLOW
+    # However often it looks meanwhile.
+    relay.poll()
+    assert relay.asked == 1
+    clock.now += SLOW
+    relay.poll()
+    assert relay.asked == 2
 
 
 @pytest.mark.django_db
