@@ -1,7 +1,6 @@
 """A Redis that freezes, hangs, is full, forgets a part, is emptied, reads only, or is slow.
 
-What it forgets all of, and what becomes of it when it is killed, is in
-tests/integration/test_redis_loss.py.
+More of what it forgets all of is in tests/integration/test_redis_loss.py.
 """
 
 import os
@@ -30,7 +29,7 @@ pytestmark = pytest.mark.processes
 KIND = "faults.happened"
 EVENTS = 9
 # Each event has two deliveries, and they go in three chunks for each of the two subscribers.
-ALL, CHUNKS = 2 * EVENTS, 6
+ALL, CHUNKS, CHUNK = 2 * EVENTS, 6, 3
 LOST = "relay has lost its transport"
 BACK = "relay works again"
 # Seconds that Redis has to answer.
@@ -161,6 +160,32 @@ def test_redis_that_fills_up_under_a_worker_doubles_nothing(
     assert ordering.statuses() == {Status.SUCCEEDED: 3, Status.QUEUED: ALL - 3}
     client.config_set("maxmemory", 0)
     finish(children, left={"started": 1})
+
+
+def test_redis_that_is_killed_under_a_worker_loses_and_doubles_nothing(
+    children: Children, server: RedisServer
+) -> None:
+    """G2, G3: it has kept nothing; the worker goes on in the middle of its job."""
+    relay = queued(children)
+    worker = children.worker(*outcome.QUEUES, at="after write #3", fate=Fate.FROST)
+    worker.breaks()
+    server.kill()
+    worker.thaw()
+    eventually(lambda: ordering.count(Status.SUCCEEDED) == CHUNK)
+    publish(children)
+    relay.says(LOST)
+    eventually(lambda: given_back(ALL))
+    server.start()
+    relay.says(BACK)
+    check_outage(relay)
+    outcome.lapse_queued()
+    children.worker(*outcome.QUEUES)
+    outcome.come_to_rest(KIND, 2 * EVENTS)
+    # If RQ's worker tries for long enough, it notes as failed what it could not note as done.
+    eventually(lambda: "exception raised" in worker.text or not worker.is_running)
+    left = outcome.jobs_left()
+    assert set(left) <= {"failed"}
+    outcome.check(KIND, 2 * EVENTS, left=left)
 
 
 @pytest.mark.parametrize("lost", ["rq:queue:*", "rq:job:eda-*"])
