@@ -14,6 +14,7 @@ from tests import databases
 from tests.forking import preload
 from tests.soak.measured_shop import Row, Shop
 from tests.soak.place import LEASE, Place, steady_port
+from tests.soak.revision import commit
 from tests.soak.servers import OWN
 from tests.soak.session import close_and_drop, set_up
 
@@ -30,7 +31,9 @@ def measure(folder: Path, *, parts: Sequence[str], trials: int, rate: int) -> li
             if part == "connections" and measured.place.is_sqlite:
                 continue
             rows += getattr(measured, part)(trials, rate)
-        console.print(f"Recovery on {measured.outside.version()}, LEASE {LEASE:g} s\n")
+        console.print(
+            f"Recovery on {measured.outside.version()}, LEASE {LEASE:g} s, commit {commit()}\n"
+        )
         console.print(
             "| what | trials | median, s | longest, s | promised, s |\n|---|---|---|---|---|"
         )

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 
 from eda_django.version import __version__
+from tests.soak.revision import commit
 from tests.soak.run import Run
 
 MOST_SHOWN = 20
@@ -121,6 +122,7 @@ def versions(server: str) -> list[tuple[str, str]]:
     machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
     return [
         ("eda_django", __version__),
+        ("commit", commit()),
         ("Python", platform.python_version()),
         *((name, found) for name in PACKAGES if (found := installed(name))),
         ("database", server),

@@ -1,0 +1,31 @@
+"""When throughput is what it was before."""
+
+from collections.abc import Sequence
+
+# It is what it was when every window of so many seconds has this share of it, but for one event:
+# that may fall on either side of the window's border.
+WINDOW, SHARE = 2.0, 0.95
+# Deliveries of one event.
+BORDER = 2
+
+
+def time_back(samples: Sequence[tuple[float, int]], rate: float) -> float | None:
+    """Return the seconds at whose end a window has this rate, and every later one too.
+
+    `samples` are times, and how many deliveries were done by then. None if the last window lacks.
+    """
+    began = samples[0][0]
+    back: float | None = None
+    first = 0
+    for now, count in samples:
+        if now - began < WINDOW:
+            continue
+        while samples[first + 1][0] <= now - WINDOW:
+            first += 1
+        at, before = samples[first]
+        is_enough = count - before + BORDER >= rate * SHARE * (now - at)
+        if not is_enough:
+            back = None
+        elif back is None:
+            back = now - began
+    return back
