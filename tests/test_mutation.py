@@ -18,11 +18,13 @@ SHOWING = {
     "indexes",
     "note",
     "outlook",
+    "past_operations",
     "progress",
     "search",
     "selection",
     "statistics",
     "status",
+    "volumes",
     "windows",
 }
 
