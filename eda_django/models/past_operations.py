@@ -55,9 +55,8 @@ def _is_meant(selection: Selection, delivery: Delivery, event: OutboxEvent) -> b
         return False
     if not selection.search:
         return True
-    if event_id := as_uuid(selection.search):
-        return event.event_id == event_id
-    return selection.search in (event.key, str(delivery.pk))
+    is_found = as_uuid(selection.search) == event.event_id
+    return is_found or selection.search in (event.key, str(delivery.pk))
 
 
 def _fits(operation: BulkOperation, selection: Selection, delivery: Delivery) -> bool:

@@ -2,12 +2,13 @@
 
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.test import Client, override_settings
 from django.utils import timezone
 
-from eda_django.models import BulkOperation, Delivery
+from eda_django.models import BulkOperation, Delivery, OutboxEvent
 from eda_django.models.past_operations import past_operations
 from eda_django.relay import Relay
 from tests.console import ACTIONS, VIEW, dead, event_row, operator, retrying, text, url
@@ -84,7 +85,11 @@ def test_only_operations_whose_filter_has_it_are_told(query: str, is_meant: bool
 def test_an_event_or_a_delivery_is_found_by_its_number_as_the_list_finds_it() -> None:
     row, other = dead(), dead()
     client = operator(*VIEW, *ACTIONS)
-    for query in (f"q={row.pk}", f"q={row.event.event_id}"):
+    # A key may look like an event's id.
+    key = str(uuid4())
+    OutboxEvent.objects.filter(pk=row.event_id).update(key=key)
+    row = Delivery.objects.get(pk=row.pk)
+    for query in (f"q={row.pk}", f"q={row.event.event_id}", f"q={key}"):
         operation = all_of(client, "retry", query)
         assert operation.pk in told_of(row)
     assert told_of(other) == []
