@@ -23,7 +23,16 @@ PARTS = {
     "retry": ("retry",),
     "outbox": ("outbox", "publish_arguments"),
     "consumer": ("consumer", "job_arguments", "execution", "verdicts"),
-    "relay": ("relay", "routing", "pushing", "recovery", "floor", "inline"),
+    "relay": (
+        "relay",
+        "routing",
+        "pushing",
+        "recovery",
+        "floor",
+        "gathering",
+        "inline",
+        "outage",
+    ),
     "dispatch": ("dispatch", "job", "chunks"),
     "models": ("models",),
 }
