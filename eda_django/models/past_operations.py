@@ -9,8 +9,8 @@ from .bulk_operation import BulkOperation, Verb
 from .delivery import Delivery
 from .operator_verbs import BY_OPERATOR
 from .outbox import OutboxEvent
-from .selection import ASIDE, Selection, as_uuid
-from .status import SET_ASIDE, Status
+from .selection import Selection, as_uuid
+from .status import Status
 
 # The newest operations, among which those are looked for.
 LATEST = 100
@@ -67,10 +67,8 @@ def _fits(operation: BulkOperation, selection: Selection, delivery: Delivery) ->
     if operation.verb != Verb.DISCARD:
         # What never failed had nothing to be retried. An error stays after a later success; to
         # discard puts another in its place.
-        kinds = SET_ASIDE if selection.error_class == ASIDE else [selection.error_class]
-        return (
-            delivery.error_class in kinds if selection.error_class else bool(delivery.error_class)
-        )
+        kinds = selection.error_classes
+        return delivery.error_class in kinds if kinds else bool(delivery.error_class)
     if (delivery.error_class, delivery.error_text) != (BY_OPERATOR, operation.reason):
         return False
     is_discarded = delivery.status == Status.DISCARDED

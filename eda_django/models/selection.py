@@ -62,6 +62,13 @@ class Selection:
         """Whether this is about what waits for code, or for a queue, that is not there."""
         return self.error_class in (ASIDE, *SET_ASIDE)
 
+    @property
+    def error_classes(self) -> tuple[str, ...]:
+        """The classes of errors that are meant; empty for any, and for none."""
+        if self.error_class == ASIDE:
+            return SET_ASIDE
+        return (self.error_class,) if self.error_class else ()
+
     def highest(self, using: str) -> int | None:
         """Return a number that hardly any of these deliveries is above; None if any may be.
 
@@ -87,9 +94,8 @@ class Selection:
         if self.is_aside:
             # The last error stays after a later success: then it does not wait any more.
             rows = rows.filter(status=Status.PENDING)
-        if self.error_class:
-            kinds = SET_ASIDE if self.error_class == ASIDE else [self.error_class]
-            rows = rows.filter(error_class__in=kinds)
+        if self.error_classes:
+            rows = rows.filter(error_class__in=self.error_classes)
         for name in ("subscriber", "queue", "fingerprint"):
             if value := getattr(self, name):
                 rows = rows.filter(**{name: value})

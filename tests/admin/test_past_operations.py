@@ -95,6 +95,17 @@ def test_an_event_or_a_delivery_is_found_by_its_number_as_the_list_finds_it() ->
     assert told_of(other) == []
 
 
+def test_what_was_put_aside_is_told_who_sent_it_on_or_dropped_it() -> None:
+    due = timezone.now() + timedelta(hours=1)
+    aside: dict[str, Any] = {"status": "pending", "due_at": due, "finished_at": None, "attempts": 0}
+    sent, dropped = (dead(error_class="eda_django.Unpushable", **aside) for _ in range(2))
+    client = operator(*VIEW, *ACTIONS)
+    operation = all_of(client, "retry_now", f"error_class=aside&q={sent.pk}")
+    assert told_of(sent) == [operation.pk]
+    operation = all_of(client, "discard", f"error_class=aside&q={dropped.pk}", "obsolete")
+    assert told_of(dropped) == [operation.pk]
+
+
 def test_what_nothing_can_have_been_done_to_is_not_told_of_it() -> None:
     """What was over before, what came later, what never failed, and what was not come to."""
     over = dead(status="succeeded", finished_at=timezone.now() - timedelta(minutes=1))
