@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from eda_django.admin.filters import EventStateFilter
 from eda_django.models import Delivery, OutboxEvent, look
+from eda_django.models.groups import groups
 from eda_django.models.indexes import HotIndex
 from eda_django.models.search import types_in_the_outbox
 from eda_django.models.selection import Selection
@@ -124,6 +125,20 @@ def test_deliveries_are_searched_for_by_indexes(term: str) -> None:
         plan = explained(sql)
         assert not re.search(r"Seq Scan|SCAN eda_django_\w+(?! USING INDEX eda_event)", plan), plan
         assert " | ALL | " not in plan, plan
+
+
+@pytest.mark.usefixtures("finished")
+@pytest.mark.parametrize("of", [{}, {"subscriber": "t.sub", "fingerprint": ""}])
+def test_failures_are_grouped_by_an_index_over_what_fails(of: dict[str, str]) -> None:
+    plan = plan_of(lambda: groups("default", **of))
+    if connection.vendor == "mysql":
+        assert len(re.findall(r"\| ref \| .*eda_delivery_", plan)) == 2, plan
+    else:
+        # On PostgreSQL that of all that is pending may be as good.
+        assert len(re.findall("eda_delivery_(?:failing|due)", plan)) == 2, plan
+        assert "eda_delivery_failing" in plan
+    assert not re.search(r"Seq Scan|SCAN eda_django", plan), plan
+    assert not re.search(r"eda_django_delivery \| (None \| )?ALL", plan), plan
 
 
 @pytest.mark.usefixtures("finished")

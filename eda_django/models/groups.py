@@ -21,9 +21,11 @@ _DEAD = """
 SELECT subscriber, fingerprint, started_at, id, 1 AS dead, 0 AS retrying FROM eda_django_delivery
  WHERE status = 'dead' {also} LIMIT {most}
 """
+# In the words of that index first: SQLite takes it for nothing less.
 _RETRYING = """
 SELECT subscriber, fingerprint, started_at, id, 0 AS dead, 1 AS retrying FROM eda_django_delivery
- WHERE status = 'pending' AND attempts > 0 {also} LIMIT {most}
+ WHERE (status = 'dead' OR (attempts > 0 AND status = 'pending')) AND status = 'pending' {also}
+ LIMIT {most}
 """
 _GROUPS = """
 SELECT y.*, SUM(dead) OVER (), SUM(retrying) OVER () FROM (
