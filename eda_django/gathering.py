@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Mapping
 
 # Seconds for each job that waits in the queue, and the most: what is gathered would have waited
 # there for at least as long.
-EACH, MOST = 0.02, 0.1
+EACH, MOST = 0.05, 0.2
 
 
 def nothing_waits() -> Mapping[str, int]:
