@@ -18,6 +18,7 @@ from tests.soak import faults, truth
 from tests.soak.outside import Outside
 from tests.soak.place import LEASE
 from tests.soak.recoveries import Recoveries
+from tests.soak.revision import commit
 from tests.soak.truth import Findings
 from tests.testapp.models import Effect, Order
 from tests.waiting import PATIENCE
@@ -205,6 +206,7 @@ def test_short_soak_loses_and_doubles_nothing(tmp_path: Path) -> None:
     report = (tmp_path / databases.vendor() / "report.md").read_text()
     for what in ("lost", "doubled", "unfinished", "dead, as they must not be"):
         assert f"| {what} | 0 |" in report
+    assert f"| commit | {commit()} |" in report
     assert int(re.findall(r"events committed \| ([\d,]+)", report)[0].replace(",", "")) > 20
     assert int(re.findall(r"^(\d+) faults", report, re.MULTILINE)[0]) >= 5
 
@@ -213,6 +215,7 @@ def test_short_soak_loses_and_doubles_nothing(tmp_path: Path) -> None:
 def test_delivery_of_a_killed_worker_starts_again_after_its_lease(tmp_path: Path) -> None:
     """G4: within seconds of it, which only the measurement at rest may say more exactly."""
     answer = run("tests.soak.recovery", "worker", "--trials=1", f"--folder={tmp_path}")
+    assert f", commit {commit()}\n" in answer.stdout
     found = re.search(r"starts again \| 1 \| ([\d.]+) \|", answer.stdout)
     assert found, answer.stdout + answer.stderr
     assert LEASE / 2 < float(found[1]) < PATIENCE
