@@ -51,7 +51,7 @@ def cut(
     """Split rows into chunks of one subscription and queue each, every one with a new token.
 
     What once died with its worker runs alone, so that it takes nothing else with it. In queues that
-    are `behind` no worker is idle, and each job more would wait longer.
+    are `behind` a job waits for every worker, and each one more would wait longer.
     """
     groups: dict[tuple[str, str], list[R]] = defaultdict(list)
     for row in rows:

@@ -23,6 +23,7 @@ from .models.locking import (
     untangle,
     writing,
 )
+from .models.status import UNKNOWN_SUBSCRIBER
 from .registry import Subscription, registry
 from .verdicts import Verdict, patience
 
@@ -32,7 +33,6 @@ logger = logging.getLogger("eda_django")
 TIME_SLICE = 15.0
 # The lease of a subscriber that has no timeout and holds no row lock to show that it lives.
 NO_TIMEOUT = 86_400.0
-UNKNOWN_SUBSCRIBER = "eda_django.UnknownSubscriber"
 
 
 def consume(

@@ -6,8 +6,8 @@ falls ever further behind as soon as events come faster; with many in one it doe
 
 from collections.abc import Callable, Collection, Mapping
 
-# Seconds for each job that waits in the queue, and the most: what is gathered would have waited
-# there for at least as long.
+# Seconds for each job that every worker of the queue has before it, about what a fork takes, and
+# the most. Workers that don't fork may be idle for a part of it; they get more at once then.
 EACH, MOST = 0.05, 0.2
 
 
@@ -23,20 +23,25 @@ class Gathering:
         self, ahead: Callable[[], Mapping[str, int]], *, clock: Callable[[], float]
     ) -> None:
         self.most = MOST
+        # More is due than a batch takes: what is gathered would wait behind it.
+        self.is_held_up = False
         self._ahead = ahead
         self._clock = clock
         self._until: dict[str, float] = {}
 
     def behind(self) -> Collection[str]:
-        """Return the queues in which jobs wait already."""
+        """Return the queues in which a job waits for every worker already."""
         return self._ahead()
 
     def seconds(self, counts: Mapping[str, int], *, size: int) -> dict[str, float]:
-        """Return for how long to gather in which queues, with so many new deliveries for each.
+        """Return for how long to gather in which queues.
 
-        Not where there are enough for a job of `size`, nor for longer than an earlier call has
-        said: all that comes until then is due at once.
+        `counts` has the most new deliveries that one subscription has there: not if they are
+        enough for a job of `size`. And not for longer than an earlier call has said: all that
+        comes until then is due at once.
         """
+        if self.is_held_up:
+            return {}
         ahead = self._ahead()
         return {
             queue: seconds

@@ -7,13 +7,13 @@ from uuid import UUID
 from .chunks import Chunk
 from .exceptions import TransportUnavailable
 from .models import Delivery
+from .models.status import UNPUSHABLE
 from .transport import Transport
 
 logger = logging.getLogger("eda_django")
 
 # Seconds until a chunk that can't be pushed, for a reason of its own, is tried again.
 REFUSED_PAUSE = 15.0
-UNPUSHABLE = "eda_django.Unpushable"
 
 
 class Pusher:

@@ -9,33 +9,29 @@ from collections.abc import Callable
 from functools import partial
 from uuid import uuid4
 
-from django.db import DEFAULT_DB_ALIAS, DatabaseError, InterfaceError, OperationalError, connections
+from django.db import DEFAULT_DB_ALIAS, InterfaceError, OperationalError, connections
 
 from . import conf, signals
-from .consumer import UNKNOWN_SUBSCRIBER
 from .dispatch import RqTransport
 from .exceptions import TransportUnavailable
 from .floor import Floor
 from .gathering import Gathering
 from .inline import InlineTransport
-from .models import BulkOperation, Delivery, OutboxEvent, Outlook, RelayHeartbeat, look
+from .models import BulkOperation, Delivery, OutboxEvent, Outlook, look
 from .models.locking import writing
+from .models.status import UNDECODABLE, UNKNOWN_SUBSCRIBER
 from .outage import Outage
+from .pulse import Pulse
 from .pushing import Pusher
 from .recovery import Inquiry, recover_running
 from .registry import Registry, registry
 from .routing import Router
 from .transport import Transport
-from .verdicts import UNDECODABLE
-from .version import __version__
 
 logger = logging.getLogger("eda_django")
 
-# Seconds between two heartbeats, and two rounds of pruning; a relay unheard of for the last is
-# forgotten.
-HEARTBEAT = 10.0
+# Seconds between two rounds of pruning.
 PRUNING = 60.0
-FORGOTTEN = 86_400.0
 # Seconds until the next look when everything due is in other hands: another relay's, or, for a
 # lapsed lease, those of a subscriber that is slow.
 CONTENDED, SLOW = 0.1, 1.0
@@ -67,6 +63,8 @@ class Relay:
         self.name = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
         self.stopping = threading.Event()
         self.outage = Outage(self.name)
+        inline = isinstance(self.transport, InlineTransport)
+        self.pulse = Pulse(self.name, using=using, inline=inline, clock=clock)
         self.gathering = Gathering(self.transport.ahead, clock=clock)
         self.router = Router(using, subscriptions, self.gathering)
         self.pusher = Pusher(using, self.transport)
@@ -74,9 +72,8 @@ class Relay:
         self.inquiry = Inquiry(using, self.transport, limit=self.batch_size, clock=clock)
         self.events = OutboxEvent.objects.using(using)
         self.deliveries = Delivery.objects.using(using)
-        self.heartbeats = RelayHeartbeat.objects.using(using)
         self.operations = BulkOperation.objects.using(using)
-        self._next_beat = self._next_pruning = self._next_reconcile = float("-inf")
+        self._next_pruning = self._next_reconcile = float("-inf")
         self._pruned_to = 0
         self._has_retried_known = False
 
@@ -90,7 +87,7 @@ class Relay:
             while not self.stopping.is_set():
                 has_rung = self._sleep(self.turn(has_rung=has_rung))
         finally:
-            self._sign_off()
+            self.pulse.end()
             logger.info("relay stopped name=%s database=%s", self.name, self.using)
 
     def stop(self) -> None:
@@ -146,7 +143,8 @@ class Relay:
             return 0.0
         if outlook.floor:
             if seconds := self.floor.until_sweep():
-                return min(seconds, self.poll_interval)
+                seconds = min(seconds, self.poll_interval)
+                return outlook.next_in(seconds, contended=CONTENDED, slow=SLOW)
             outlook = self._look(0)
             if self.relay(outlook):
                 return 0.0
@@ -188,6 +186,8 @@ class Relay:
                 queues=queues,
                 behind=self.gathering.behind(),
             )
+        claimed = sum(len(chunk.delivery_ids) for chunk in chunks)
+        self.gathering.is_held_up = claimed >= self.batch_size
         return self.pusher.push(chunks)
 
     def reconcile(self) -> int:
@@ -206,10 +206,7 @@ class Relay:
 
     def show_life(self) -> None:
         """Let the heartbeat row tell that this relay lives, whatever else may be away."""
-        now = self.clock()
-        if now >= self._next_beat:
-            self._next_beat = now + HEARTBEAT
-            self._beat()
+        self.pulse.beat()
 
     def keep_house(self) -> None:
         """Let go what older code had to put aside, and prune what is old."""
@@ -285,19 +282,3 @@ class Relay:
         if not connection.in_atomic_block:
             connection.close()
         return self.outage.longer()
-
-    def _beat(self) -> None:
-        self.heartbeats.beat(
-            self.name,
-            hostname=socket.gethostname(),
-            pid=os.getpid(),
-            version=__version__,
-            inline=isinstance(self.transport, InlineTransport),
-        )
-        self.heartbeats.forget(older_than=FORGOTTEN)
-
-    def _sign_off(self) -> None:
-        try:
-            self.heartbeats.filter(name=self.name).delete()
-        except (DatabaseError, InterfaceError) as error:
-            logger.warning("relay could not sign off: %s", error)

@@ -94,7 +94,7 @@ class Router:
             for subscription in self.subscriptions.matching(event.type)
         ]
         size = conf.get("CHUNK_SIZE")
-        waits = self.gathering.seconds(Counter(row.queue for row in rows), size=size)
+        waits = self.gathering.seconds(_most_of_one(rows), size=size)
         for name, seconds in waits.items():
             self.deliveries.create_pending([r for r in rows if r.queue == name], seconds=seconds)
         return self.deliveries.create_queued(
@@ -122,3 +122,11 @@ class Router:
         reason = f"the database refuses its deliveries: {first_line(error)}"
         self.events.put_aside([event.pk], error=reason, seconds=UNROUTABLE_PAUSE)
         logger.error("event was set aside id=%s type=%s: %s", event.pk, event.type, reason)
+
+
+def _most_of_one(rows: list[NewDelivery]) -> dict[str, int]:
+    """Return for each queue how many deliveries one subscription has there at most."""
+    most: dict[str, int] = {}
+    for (queue, _), count in Counter((row.queue, row.subscriber) for row in rows).items():
+        most[queue] = max(count, most.get(queue, 0))
+    return most

@@ -18,7 +18,7 @@ class Transport(Protocol):
         """Carry the chunks; return the tokens of those that can't be, each with the reason."""
 
     def ahead(self) -> Mapping[str, int]:
-        """Return the queues in which jobs waited at the last push, and how many."""
+        """Return the queues that were behind at the last push, and the jobs before each worker."""
 
     def alive(self, claims: Mapping[UUID, str]) -> set[UUID]:
         """Return which claims (token: queue) are still on their way to a worker."""

@@ -14,9 +14,9 @@ from .exceptions import Discard, RetryLater, UndecodablePayload
 from .failures import Failure, plain
 from .models import Attempt, Delivery, outcomes
 from .models.clock import DatabaseNow, after
+from .models.status import UNDECODABLE
 from .retry import Retry
 
-UNDECODABLE = "eda_django.UndecodablePayload"
 # Seconds until what the running code can't deal with is tried again: the least and the most.
 SOON, LATE = 60.0, 3600.0
 

@@ -32,6 +32,7 @@ PARTS = {
         "gathering",
         "inline",
         "outage",
+        "pulse",
     ),
     "dispatch": ("dispatch", "job", "chunks"),
     "models": ("models",),

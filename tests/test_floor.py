@@ -4,7 +4,7 @@ import pytest
 
 from eda_django import floor
 from eda_django.floor import CHEAP, DEAR, SHARE, SLACK, SWEEP, Floor
-from eda_django.models import OutboxEvent, look
+from eda_django.models import OutboxEvent, look, outcomes
 from eda_django.relay import Relay
 from tests.relaying import Recorder, Statements, happen, lapse_leases, make_due, on_happened
 
@@ -167,6 +167,18 @@ def test_a_relay_that_is_rung_for_claims_from_its_floor_on_and_nothing_scheduled
         assert relay.poll(has_rung=True) == 0.0
     assert len([sql for sql in captured.texts if "id >= " in sql]) == 1
     assert [sql for sql in captured.texts if "available_at <= " in sql.replace('"', "")] == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_idle_relay_that_spares_its_sweeps_sleeps_through_nothing_that_is_due(
+    relay: Relay,
+) -> None:
+    """What is due is asked for by looks with a floor, too."""
+    relay.floor.swept(2.0)
+    relay.floor.swept(2.0)
+    assert relay.floor.until_sweep() > relay.poll_interval
+    relay.deliveries.all().update(**outcomes.pending(1.5))
+    assert 1.0 < relay.poll() <= 1.5
 
 
 @pytest.mark.django_db(transaction=True)

@@ -26,7 +26,7 @@ def outlook(**known: float | bool | None) -> Outlook:
         (outlook(fresh=True), 0.1),
         (outlook(due_in=-10.0), 0.1),
         (outlook(scheduled_in=0.0), 0.1),
-        (outlook(due_in=0.001), 0.1),
+        (outlook(due_in=0.001), 0.001),
         (outlook(lapse_in=-10.0), 1.0),
         (outlook(lapse_in=0.0, fresh=True), 0.1),
     ],

@@ -1,13 +1,10 @@
-"""Verdicts in plain letters, for databases that have not all of them, and their kinds."""
+"""Verdicts in plain letters, for databases that have not all of them."""
 
 import pytest
 
 from eda_django import Retry
-from eda_django.consumer import UNKNOWN_SUBSCRIBER
 from eda_django.models import Delivery
-from eda_django.models.status import SET_ASIDE
-from eda_django.pushing import UNPUSHABLE
-from eda_django.verdicts import UNDECODABLE, judge
+from eda_django.verdicts import judge
 
 
 @pytest.mark.once
@@ -22,8 +19,3 @@ def test_a_name_that_grows_in_ascii_still_fits_its_column() -> None:
     ):
         assert len(name) == 255
         assert text == "\\xfc"
-
-
-@pytest.mark.once
-def test_what_is_looked_for_as_put_aside_is_all_that_anything_is_put_aside_with() -> None:
-    assert set(SET_ASIDE) == {UNKNOWN_SUBSCRIBER, UNDECODABLE, UNPUSHABLE}

@@ -11,6 +11,7 @@ import django_rq
 from redis import Redis
 from redis.exceptions import RedisError, ResponseError
 from rq import Queue
+from rq.worker_registration import WORKERS_BY_QUEUE_KEY
 
 from ..chunks import Chunk
 from ..exceptions import TransportUnavailable, first_line
@@ -57,13 +58,16 @@ class RqTransport:
         for name, part in by_queue.items():
             try:
                 with self._reach(name) as queue:
-                    # One MULTI for all of them: they arrive together or not at all.
+                    # One MULTI for all of them, which arrive together.
                     queue.enqueue_many([job_for(queue, chunk, using) for chunk in part])
             except Exception as error:
                 reason = _reason(error)
                 refused |= dict.fromkeys((chunk.token for chunk in part), reason)
-                if isinstance(error, RedisError) and not _is_one_keys(error):
-                    down[name] = error
+                if isinstance(error, RedisError):
+                    if _is_one_keys(error):
+                        self._take_back(name, part)
+                    else:
+                        down[name] = error
             else:
                 self._measure(queue, len(part))
         if len(down) == len(by_queue):
@@ -113,8 +117,19 @@ class RqTransport:
     def _measure(self, queue: Queue, jobs: int) -> None:
         # What is pushed is pushed, whatever becomes of this.
         with suppress(Exception):
-            length = queue.connection.llen(queue.key)
-            self._backlog.note(queue.name, jobs=jobs, length=length)
+            with queue.connection.pipeline(transaction=False) as pipe:
+                pipe.llen(queue.key)
+                pipe.scard(WORKERS_BY_QUEUE_KEY % queue.name)
+                length, workers = pipe.execute()
+            self._backlog.note(queue.name, jobs=jobs, length=length, workers=workers)
+
+    def _take_back(self, name: str, chunks: Sequence[Chunk]) -> None:
+        """Delete the jobs of a push of which only the queue itself was refused.
+
+        A MULTI goes on after a command that fails. They would stay for ever, and more each time.
+        """
+        with suppress(RedisError), self._reach(name) as queue:
+            queue.connection.delete(*[queue.job_class.key_for(c.job_id) for c in chunks])
 
     def _forget_rings(self, key: str) -> None:
         """Have rings that came with the one that was heard wake nobody: a look comes next.

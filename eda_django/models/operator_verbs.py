@@ -13,7 +13,8 @@ from django.db.models import Q
 
 from ..failures import storable
 from . import outcomes
-from .clock import DatabaseNow, after
+from .clock import DatabaseNow
+from .insertion import NewDelivery, Row
 from .locking import skip_locked
 from .outcomes import MAX_REASON
 from .status import FINISHED, Status
@@ -77,26 +78,34 @@ class OperatorVerbs(models.QuerySet[T]):
         begun = outcomes.pending(0) | {"attempts": 0, "finished_at": None, "started_at": None}
         self.filter(pk__in=ready).update(**begun)
         missing = [name for name in queues if name not in names.values()]
-        self._create_pending(event_id, {name: queues[name] for name in missing}, key)
+        self.create_pending(
+            [
+                NewDelivery(event_id=event_id, subscriber=name, queue=queues[name], key=key)
+                for name in missing
+            ],
+            seconds=0,
+        )
         return Resent(
             again=tuple(names[pk] for pk in ready),
             new=tuple(missing),
             under_way=tuple(name for pk, name in names.items() if pk not in ready),
         )
 
-    def _create_pending(self, event_id: int, queues: Mapping[str, str], key: str) -> None:
-        rows = [
-            self.model(
-                event_id=event_id,
-                subscriber=name,
-                queue=queue,
-                key=key,
-                status=Status.PENDING,
-                due_at=after(0),
-            )
-            for name, queue in queues.items()
-        ]
-        self.bulk_create(rows)
+    def create_pending(self, rows: Iterable[Row], *, seconds: float) -> None:
+        """Insert new deliveries that are to be claimed in so many seconds."""
+        values = outcomes.pending(seconds)
+        self.bulk_create(
+            [
+                self.model(
+                    event_id=row.event_id,
+                    subscriber=row.subscriber,
+                    queue=row.queue,
+                    key=row.key,
+                    **values,
+                )
+                for row in rows
+            ]
+        )
 
     def _set(self, ids: list[int], values: dict[str, Any]) -> list[int]:
         self.model._default_manager.using(self.db).filter(pk__in=ids).update(**values)

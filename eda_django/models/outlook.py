@@ -84,7 +84,8 @@ class Outlook:
         waits = [at_most]
         if self.fresh or self.must_operate:
             waits.append(contended)
-        waits += [max(t, contended) for t in (self.scheduled_in, self.due_in) if t is not None]
+        times = (self.scheduled_in, self.due_in)
+        waits += [t if t > 0 else contended for t in times if t is not None]
         if self.lapse_in is not None:
             waits.append(self.lapse_in if self.lapse_in > 0 else slow)
         return min(waits)

@@ -69,22 +69,6 @@ class DeliveryQuerySet(OperatorVerbs["Delivery"]):
             for token, part in parts
         ]
 
-    def create_pending(self, rows: Iterable[Row], *, seconds: float) -> None:
-        """Insert new deliveries that are to be claimed in so many seconds."""
-        values = outcomes.pending(seconds)
-        self.bulk_create(
-            [
-                self.model(
-                    event_id=row.event_id,
-                    subscriber=row.subscriber,
-                    queue=row.queue,
-                    key=row.key,
-                    **values,
-                )
-                for row in rows
-            ]
-        )
-
     def claim_due(
         self,
         limit: int,

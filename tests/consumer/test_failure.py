@@ -15,8 +15,8 @@ from django.db import (
 )
 
 from eda_django import Discard, Event, Retry, RetryLater, signals
-from eda_django.consumer import UNKNOWN_SUBSCRIBER
 from eda_django.models import Attempt, Delivery
+from eda_django.models.status import UNKNOWN_SUBSCRIBER
 from eda_django.relay import Relay
 from tests.consumer.running import PROMPT, fails_for, one_chunk, run
 from tests.relaying import (

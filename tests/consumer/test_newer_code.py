@@ -7,12 +7,11 @@ import pytest
 from django.db import transaction
 
 from eda_django import event, publish, subscribes
-from eda_django.consumer import UNKNOWN_SUBSCRIBER
 from eda_django.models import Attempt, Delivery, OutboxEvent
 from eda_django.models.clock import after
+from eda_django.models.status import UNDECODABLE, UNKNOWN_SUBSCRIBER
 from eda_django.registry import registry
 from eda_django.relay import Relay
-from eda_django.verdicts import UNDECODABLE
 from tests.consumer.running import PROMPT, one_chunk, run
 from tests.relaying import (
     HAPPENED,

@@ -14,12 +14,12 @@ from django.db.models.signals import pre_save
 
 from eda_django import Discard, Event, Retry, RetryLater, consumer, event, signals
 from eda_django.chunks import Chunk
-from eda_django.consumer import UNKNOWN_SUBSCRIBER, consume
+from eda_django.consumer import consume
 from eda_django.models import Attempt
 from eda_django.models.clock import after
+from eda_django.models.status import UNDECODABLE, UNKNOWN_SUBSCRIBER
 from eda_django.registry import registry
 from eda_django.relay import Relay
-from eda_django.verdicts import UNDECODABLE
 from tests.databases import vendor
 from tests.elsewhere import (
     USING,

@@ -64,5 +64,7 @@ def test_a_queue_whose_key_holds_something_else_hurts_no_other(redis_client: Any
     assert "WRONGTYPE" in refused[stuck.token]
     assert list(push(stuck, transport=transport)) == [stuck.token]
     assert push(a_chunk("fast"), transport=transport) == {}
+    # Jobs that no queue has would stay for ever.
+    assert len(redis_client.keys("rq:job:eda-*")) == 2
     # Whether it is on its way, nobody can tell.
     assert alive(stuck, a_chunk("fast"), transport=transport) == {stuck.token}

@@ -5,7 +5,7 @@ from django.db import connection, transaction
 
 from eda_django import publish
 from eda_django.models import Attempt, Delivery, OutboxEvent, Status
-from eda_django.verdicts import UNDECODABLE
+from eda_django.models.status import UNDECODABLE
 from tests.integration import ordering
 from tests.integration.ordering import place_notes
 from tests.integration.processes import Process, Processes, relay_words, worker_words

@@ -40,6 +40,11 @@ class TestHowLong:
         assert gathering.seconds({"slow": 25}, size=25) == {}
         assert gathering.seconds({"slow": 24}, size=25) == {"slow": pytest.approx(MOST)}
 
+    def test_what_would_wait_behind_much_else_is_pushed_at_once(self) -> None:
+        gathering = self.gathering(slow=MANY)
+        gathering.is_held_up = True
+        assert gathering.seconds({"slow": 1}, size=25) == {}
+
 
 def statuses(queue: str) -> list[str]:
     return list(Delivery.objects.filter(queue=queue).values_list("status", flat=True))
@@ -94,6 +99,30 @@ class TestRelay:
             for queue in ("fast", "slow")
         }
         assert sizes == {"fast": [8, 8, 8, 6], "slow": [25, 5]}
+
+    def test_many_subscriptions_are_not_many_for_one_job(self, transport: Recorder) -> None:
+        for number in range(25):
+            on_happened(nothing, name=f"t.slow_{number}", queue="slow")
+        happen(1)
+        Relay(transport=transport).poll()
+        assert statuses("slow") == [Status.PENDING] * 26
+
+    def test_nothing_is_gathered_while_more_is_due_than_a_batch_takes(
+        self, transport: Recorder
+    ) -> None:
+        """G4: it would come after all that, which may be another queue's."""
+        relay = Relay(transport=transport, batch_size=4)
+        happen(4)
+        relay.poll()
+        make_due()
+        relay.poll()
+        happen(1)
+        relay.fan_out()
+        assert statuses("slow") == [Status.QUEUED] * 5
+        relay.push_due()
+        happen(1)
+        relay.fan_out()
+        assert sorted(statuses("slow")) == [Status.PENDING] + [Status.QUEUED] * 5
 
     def test_drain_leaves_nothing_behind(self, transport: Recorder) -> None:
         """G2: after `relay --once` nobody comes to push what was gathered."""

@@ -10,7 +10,7 @@ from eda_django.exceptions import TransportUnavailable
 from eda_django.inline import InlineTransport
 from eda_django.models import Delivery
 from eda_django.models.clock import after
-from eda_django.pushing import UNPUSHABLE
+from eda_django.models.status import UNPUSHABLE
 from eda_django.registry import registry
 from eda_django.relay import Relay
 from tests.relay.standing_in import nothing

@@ -18,8 +18,9 @@ from eda_django.models import BulkOperation, RelayHeartbeat
 from eda_django.models.bulk_operation import Verb
 from eda_django.models.clock import after
 from eda_django.models.selection import Selection
+from eda_django.pulse import FORGOTTEN
 from eda_django.registry import registry
-from eda_django.relay import FORGOTTEN, Relay
+from eda_django.relay import Relay
 from tests.elsewhere import (
     USING,
     deliveries,

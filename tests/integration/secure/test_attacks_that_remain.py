@@ -16,7 +16,7 @@ from rq import Worker
 
 from eda_django import Event, publish, subscribes
 from eda_django.models import Attempt, Delivery, Status
-from eda_django.pushing import UNPUSHABLE
+from eda_django.models.status import UNPUSHABLE
 from tests.attacker import LISTED, call, consume_call, forge, stolen
 from tests.integration import ordering
 from tests.integration.ordering import place_notes, place_orders
