@@ -101,10 +101,11 @@ class FailureAdmin(PageAdmin):
             return _nothing_left(request)
         if not is_meant(request, verb):
             return ask(self, request, verb, "confirm_group.html", group=group, **_counts(group))
-        selection = Selection(subscriber=group.subscriber, fingerprint=group.fingerprint)
-        if group.count > MAX_AT_ONCE:
-            return start(request, verb, selection)
-        rows = selection.among(Delivery.objects.all()).order_by("pk")
+        # A selection without a fingerprint means any, so without one it is only so many at once.
+        if group.count > MAX_AT_ONCE and group.fingerprint:
+            chosen = Selection(subscriber=group.subscriber, fingerprint=group.fingerprint)
+            return start(request, verb, chosen)
+        rows = _failing(group.subscriber, group.fingerprint).order_by("pk")
         ids = list(rows.values_list("pk", flat=True)[:MAX_AT_ONCE])
         back = reverse("admin:eda_django_failure_changelist")
         return fulfil(self, request, replace(Wish.of(request, ids=ids), back=back))

@@ -69,6 +69,23 @@ def test_a_canary_is_one_of_the_group_that_fails_still() -> None:
         assert client.post(url("failure_canary"), data).status_code == 404
 
 
+@pytest.mark.parametrize("at_once", [1, 100])
+def test_failures_without_a_fingerprint_are_a_group_and_not_all_there_are(
+    monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    """Also where a bulk operation would be begun: its filter has no word for none."""
+    monkeypatch.setattr("eda_django.admin.failures.MAX_AT_ONCE", at_once)
+    row = dead(fingerprint="")
+    others = [dead(), retrying(), retrying(attempts=0)]
+    second = dead(fingerprint="")
+    data = {"verb": "discard", "reason": "obsolete", "confirmed": 1, **group_of(row)}
+    operator(*VIEW, "discard_delivery").post(url("failure_act"), data)
+    Relay(transport=Recorder()).drain()
+    assert [status(one) for one in others] == ["dead", "pending", "pending"]
+    done = [status(one) for one in (row, second)]
+    assert done == (["discarded", "dead"] if at_once == 1 else ["discarded", "discarded"])
+
+
 def test_a_dead_one_is_the_example_if_there_is_one() -> None:
     """Who may only retry dead ones has a canary, too."""
     row = dead()
