@@ -137,6 +137,8 @@ def test_strange_input_finds_nothing_and_breaks_nothing(
         ("delivery", "event__data__card__startswith"),
         ("delivery", "id__lt"),
         ("delivery", "type"),
+        ("bulkoperation", "operator__startswith"),
+        ("relayheartbeat", "hostname__startswith"),
     ],
 )
 def test_a_list_is_asked_by_its_filters_only(admin_client: Client, model: str, lookup: str):
@@ -144,6 +146,11 @@ def test_a_list_is_asked_by_its_filters_only(admin_client: Client, model: str, l
     deliver(publish("test.paid", {"card": "4111"}).id, error_text="4111")
     for value in ("4", "5"):
         assert admin_client.get(address(model), {lookup: value}).status_code == 400
+
+
+def test_a_filter_that_django_makes_of_a_column_is_no_other_lookup(admin_client: Client) -> None:
+    page = admin_client.get(address("bulkoperation"), {"status__exact": "running"})
+    assert page.status_code == 200
 
 
 def test_a_queue_that_is_gone_can_be_chosen_while_something_waits_for_it(admin_client: Client):
