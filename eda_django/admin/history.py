@@ -73,15 +73,15 @@ def entries_of(event: OutboxEvent, deliveries: Sequence[Delivery]) -> list[Any]:
 
     Only the newest part of the log is looked at, and nothing that is older than the event.
     """
+    # Its time is the publisher's, whose clock may be ahead.
+    since = min(event.time, event.relayed_at or event.time) - SLACK
     newest = LogEntry.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
     kinds = ContentType.objects.get_for_models(OutboxEvent, Delivery)
     about = Q(content_type=kinds[OutboxEvent], object_id=str(event.pk))
     if deliveries:
         ids = [str(delivery.pk) for delivery in deliveries]
         about |= Q(content_type=kinds[Delivery], object_id__in=ids)
-    rows = LogEntry.objects.filter(
-        about, pk__gt=newest - MAX_LOOKED_AT, action_time__gte=event.time - SLACK
-    )
+    rows = LogEntry.objects.filter(about, pk__gt=newest - MAX_LOOKED_AT, action_time__gte=since)
     return list(rows.select_related("user").order_by("-pk")[:MAX_ENTRIES])
 
 

@@ -1,10 +1,12 @@
 """An event's page, its tree, and how it is found."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.test import override_settings
+from django.utils import timezone
 
 from eda_django.models import Attempt, OutboxEvent
 from tests.admin.acting import post
@@ -65,6 +67,14 @@ def test_what_operators_did_stands_in_the_story() -> None:
     ]
     with override_settings(LANGUAGE_CODE="de"):
         assert "Verworfen: sent by hand" in text(ada, url("outboxevent_change", row.event_id))
+
+
+def test_a_publisher_whose_clock_is_ahead_hides_no_entries() -> None:
+    row = dead()
+    type(row.event).objects.update(time=timezone.now() + timedelta(days=1))
+    ada = operator(*VIEW, "discard_delivery")
+    post(ada, "discard", row, confirmed="yes", reason="sent by hand")
+    assert "Discarded: sent by hand" in text(ada, url("outboxevent_change", row.event_id))
 
 
 def test_an_event_stands_in_the_tree_of_its_cause_and_effects() -> None:
