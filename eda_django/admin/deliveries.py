@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from ..models import Attempt, Delivery, Status
-from ..models.bulk_operation import Verb
+from ..models.bulk_operation import STATES, Verb
 from ..models.past_operations import past_operations
 from ..models.status import FINISHED
 from ..payloads import without
@@ -202,8 +202,4 @@ class DeliveryAdmin(KeysetAdmin):
 
 def is_for(verb: Verb, delivery: Delivery) -> bool:
     """Whether it makes sense to offer the verb for a delivery in this state."""
-    if verb == Verb.RETRY:
-        return delivery.status == Status.DEAD
-    if verb == Verb.RETRY_NOW:
-        return delivery.status == Status.PENDING
-    return delivery.status in (Status.PENDING, Status.QUEUED, Status.DEAD)
+    return delivery.status in STATES[verb]

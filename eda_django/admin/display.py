@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from ..models import Delivery, Status
-from ..models.progress import RETRYING
+from ..models.status import RETRYING
 
 _BREAK = re.compile(r"([._])(?=.)")
 LABELS: dict[str, Any] = {

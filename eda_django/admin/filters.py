@@ -13,9 +13,9 @@ from django.utils.translation import gettext_lazy as _
 from .. import conf
 from ..models import Delivery, OutboxEvent, Status
 from ..models.search import types_in_the_outbox
-from ..models.selection import ASIDE, RETRYING, Selection
+from ..models.selection import ASIDE, Selection
 from ..models.statistics import subscribers_with_history
-from ..models.status import UNDECODABLE, UNKNOWN_SUBSCRIBER, UNPUSHABLE
+from ..models.status import RETRYING, UNDECODABLE, UNKNOWN_SUBSCRIBER, UNPUSHABLE
 from ..models.windows import SLACK, first_event_since
 from ..payloads import text_problem
 from ..registry import registry

@@ -13,8 +13,8 @@ from django.utils.translation import gettext_lazy
 
 from ..dispatch import queue_states
 from ..models import OutboxEvent, Overview, RelayHeartbeat, Status, statistics, volumes
-from ..models.progress import RETRYING
 from ..models.statistics import Backlog, Done
+from ..models.status import RETRYING
 from ..registry import registry
 from .display import or_more, since, span
 from .health import LATE, Signs, judge

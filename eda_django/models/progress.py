@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from django.db.models import Count, Q
 
 from .delivery import Delivery
-from .status import FINISHED, Status
+from .status import FINISHED, RETRYING, Status
 
-RETRYING = "retrying"
 # The first of these that a delivery is in is the event's worst state.
 WORST_FIRST = (
     Status.DEAD,

@@ -9,9 +9,8 @@ from django.db.models import Q
 
 from .delivery import Delivery
 from .outbox import OutboxEvent
-from .status import CLAIMED, SET_ASIDE, Status
+from .status import CLAIMED, RETRYING, SET_ASIDE, Status
 
-RETRYING = "retrying"
 # In the place of an error's class: any of those that a delivery is put aside with.
 ASIDE = "aside"
 # States that a partial index has, so that finding them costs what they are, not what is stored.

@@ -22,6 +22,9 @@ class Status(models.TextChoices):
     DISCARDED = "discarded", _("Discarded")
 
 
+# Of what is pending: it failed before.
+RETRYING = "retrying"
+
 # Why a delivery was put aside: no running code, or no queue, can deal with it now.
 UNKNOWN_SUBSCRIBER = "eda_django.UnknownSubscriber"
 UNDECODABLE = "eda_django.UndecodablePayload"
