@@ -22,7 +22,7 @@ from tests.databases import sql_flush
 PARTS = {
     "retry": ("retry",),
     "outbox": ("outbox", "publish_arguments"),
-    "consumer": ("consumer", "job_arguments", "execution", "verdicts"),
+    "consumer": ("consumer", "job", "job_arguments", "execution", "verdicts"),
     "relay": (
         "relay",
         "routing",
@@ -34,7 +34,7 @@ PARTS = {
         "outage",
         "pulse",
     ),
-    "dispatch": ("dispatch", "job", "chunks"),
+    "dispatch": ("dispatch", "chunks"),
     "models": ("models",),
 }
 # Which tests are about which part: much else comes by a function of these, and takes long.

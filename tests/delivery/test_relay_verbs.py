@@ -86,6 +86,8 @@ def test_claim_takes_what_is_due_the_longest_first() -> None:
     assert sorted(claimed) == [ids[2], ids[3]]
     assert (get(ids[3]).status, get(ids[3]).due_at) == ("queued", None)
     assert get(ids[3]).token in {chunk.token for chunk in chunks}
+    # Its time limit, and what the console calls its job, go by it.
+    assert {chunk.subscriber for chunk in chunks} == {get(ids[3]).subscriber}
 
 
 @pytest.mark.django_db
