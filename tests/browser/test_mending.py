@@ -131,6 +131,22 @@ def test_figures_that_could_not_be_refreshed_are_called_old(
     expect(note).to_be_visible()
 
 
+def test_a_click_into_the_page_does_not_stop_its_refresh(
+    failing: DemoProcess, office: Office
+) -> None:
+    page = office.seat("viewer").page
+    page.clock.install()
+    page.goto(f"{failing.address()}admin/eda_django/overview/")
+    page.locator("#eda-subscriptions tbody td").last.click()
+    expect(page.locator("#eda-subscriptions")).to_be_focused()
+    for _ in range(2):
+        page.evaluate("document.getElementById('eda-live').dataset.seen = 'yes'")
+        page.clock.fast_forward("00:10")
+        expect(page.locator("#eda-live:not([data-seen])")).to_be_visible()
+    expect(page.locator(".eda-stale")).to_be_hidden()
+    expect(page.locator("#eda-subscriptions")).to_be_focused()
+
+
 def test_an_event_is_edited_and_published_again(failing: DemoProcess, office: Office) -> None:
     """The customer has given another card, by telephone."""
     root = office.seat("root")

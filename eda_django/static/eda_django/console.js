@@ -10,6 +10,10 @@
     // Past so many looks in vain the figures are called old.
     const PATIENCE = 3;
 
+    // What somebody may be about to press, or writes in. A click leaves focus in a table, too, and
+    // nobody knows of it: that is no use, and is handed on to the newer part.
+    const USED = ":is(a, button):focus-visible, :is(input, select, textarea):focus";
+
     function seconds(part) {
         return Number(part?.dataset.refresh);
     }
@@ -27,7 +31,7 @@
     function isInUse(part) {
         const selection = document.getSelection();
         const chosen = selection && !selection.isCollapsed && part.contains(selection.anchorNode);
-        return document.hidden || chosen || part.matches(":focus-within");
+        return document.hidden || chosen || part.querySelector(USED) !== null;
     }
 
     // Returns the newer part of the page, or nothing if the server is away, or wants a new login.
@@ -44,6 +48,26 @@
         return null;
     }
 
+    // What is open, scrolled and focused stays so.
+    function replace(part, fresh) {
+        const focused = part.querySelector("[id]:focus");
+        const isVisible = focused?.matches(":focus-visible");
+        const places = [...part.querySelectorAll("[id][tabindex]")].map(
+            (one) => [one.id, one.scrollLeft, one.scrollTop],
+        );
+        for (const one of part.querySelectorAll("details[id]")) {
+            fresh.querySelector(`#${one.id}`)?.toggleAttribute("open", one.open);
+        }
+        part.replaceWith(fresh);
+        for (const [id, left, top] of places) {
+            fresh.querySelector(`#${id}`)?.scrollTo(left, top);
+        }
+        if (focused) {
+            const same = fresh.querySelector(`#${focused.id}`);
+            same?.focus({ preventScroll: true, focusVisible: isVisible });
+        }
+    }
+
     async function refresh() {
         const part = document.getElementById("eda-live");
         if (isAsking || isInUse(part)) {
@@ -58,12 +82,7 @@
             schedule(part, !fresh);
             return;
         }
-        const places = [...part.querySelectorAll(".eda-scroll")].map((e) => e.scrollLeft);
-        for (const one of part.querySelectorAll("details[id]")) {
-            fresh.querySelector(`#${one.id}`)?.toggleAttribute("open", one.open);
-        }
-        part.replaceWith(fresh);
-        fresh.querySelectorAll(".eda-scroll").forEach((e, n) => { e.scrollLeft = places[n] ?? 0; });
+        replace(part, fresh);
         readAt = askedAt;
         schedule(fresh);
     }
