@@ -7,6 +7,7 @@ import pytest
 from eda_django.models import Delivery, OutboxEvent
 from eda_django.models.clock import after
 from eda_django.models.locking import writing
+from eda_django.models.operator_verbs import Before
 from tests.relaying import on_happened, relayed, seconds_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -33,7 +34,10 @@ def states() -> dict[tuple[int, str], str]:
 
 def test_it_is_of_this_event_and_to_these_subscribers_only() -> None:
     first, second = delivered(2, "t.one", "t.two")
-    assert resend(first, {"t.one": "default"}).again == ("t.one",)
+    was = Delivery.objects.get(event_id=first, subscriber="t.one")
+    before = Before(subscriber="t.one", status="succeeded", finished_at=was.finished_at)
+    assert was.finished_at is not None
+    assert resend(first, {"t.one": "default"}).again == (before,)
     assert states() == {
         (first, "t.one"): "pending",
         (first, "t.two"): "succeeded",

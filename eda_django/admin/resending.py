@@ -1,6 +1,7 @@
 """Sending an event again to chosen subscriptions, and publishing an edited copy of it."""
 
 import json
+from datetime import UTC
 from typing import Any
 from uuid import uuid4
 
@@ -17,7 +18,7 @@ from ..events import current_event
 from ..exceptions import EdaError
 from ..models import Delivery, OutboxEvent
 from ..models.locking import writing
-from ..models.operator_verbs import Resent
+from ..models.operator_verbs import Before, Resent
 from ..outbox import publish
 from ..payloads import unmasked
 from ..registry import registry
@@ -137,10 +138,29 @@ def _resend(
         if not OutboxEvent.objects.using(using).take_to_resend(event.pk):
             return None
         resent: Resent = Delivery.objects.using(using).resend(event.pk, queues, key=event.key)
-        to = ", ".join((*resent.again, *resent.new))
-        log(request, [event] if to else [], f"{RESENT} {to}{reason and f': {reason}'}")
+        _log(request, event, resent, reason)
     signals.deliveries_released.send_robust(sender=None, using=using)
     return resent
+
+
+def _log(request: HttpRequest, event: OutboxEvent, resent: Resent, reason: str) -> None:
+    """Write who got it again into the admin's log: of the event, and of each delivery."""
+    to = {one.subscriber: _with_end(one) for one in resent.again}
+    to |= {name: name for name in resent.new}
+    if not to:
+        return
+    because = f": {reason}" if reason else ""
+    log(request, [event], f"{RESENT} {', '.join(to.values())}{because}")
+    for row in event.deliveries.using(router.db_for_write(Delivery)).filter(subscriber__in=to):
+        log(request, [row], f"{RESENT} {to[row.subscriber]}{because}")
+
+
+def _with_end(before: Before) -> str:
+    """Name a delivery with how, and when, it had ended: its row has lost that."""
+    if not before.finished_at:
+        return f"{before.subscriber} ({before.status})"
+    at = before.finished_at.astimezone(UTC)
+    return f"{before.subscriber} ({before.status} {at:%Y-%m-%d %H:%M:%S} UTC)"
 
 
 def _publish_copy(

@@ -60,7 +60,7 @@ def timeline(
         entries.append(
             Entry(at=attempt.finished_at, text=text, detail=attempt.error_class, tone="odd")
         )
-    entries += [_act(one, event) for one in acted]
+    entries += [_act(one, event) for one in acted if not _is_said_by_event(one, event)]
     entries += [_bulk(*one) for one in operations]
     for delivery in deliveries:
         entries += _steps(delivery)
@@ -100,6 +100,11 @@ def _act(logged: Any, event: OutboxEvent) -> Entry:
     text = f"{logged.user.get_username()}: {translated(logged.change_message)}"
     about = "" if logged.object_repr == str(event) else logged.object_repr
     return Entry(at=logged.action_time, text=text, detail=about, tone="busy")
+
+
+def _is_said_by_event(logged: Any, event: OutboxEvent) -> bool:
+    """Whether it is a delivery's entry of what the event's entry tells of all of them."""
+    return logged.object_repr != str(event) and str(logged.change_message).startswith(RESENT)
 
 
 def _steps(delivery: Delivery) -> Iterable[Entry]:

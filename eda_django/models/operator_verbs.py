@@ -6,6 +6,7 @@ waits for a subscriber that runs. Each must be called inside a transaction.
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, TypeVar
 
 from django.db import models
@@ -29,10 +30,19 @@ T = TypeVar("T", bound=models.Model)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Before:
+    """How a delivery had ended that begins anew: the row keeps nothing of it."""
+
+    subscriber: str
+    status: str
+    finished_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Resent:
     """What became of a wish to send an event again, by subscriber."""
 
-    again: tuple[str, ...] = ()
+    again: tuple[Before, ...] = ()
     new: tuple[str, ...] = ()
     under_way: tuple[str, ...] = ()
 
@@ -74,9 +84,10 @@ class OperatorVerbs(models.QuerySet[T]):
         """
         mine = self.filter(event_id=event_id, subscriber__in=list(queues))
         names = dict(mine.values_list("pk", "subscriber"))
-        ready = self._locked(mine, (*FINISHED, Status.DEAD))
+        ready = self._locked_rows(mine, (*FINISHED, Status.DEAD))
+        anew = {row.pk for row in ready}
         begun = outcomes.pending(0) | {"attempts": 0, "finished_at": None, "started_at": None}
-        self.filter(pk__in=ready).update(**begun)
+        self.filter(pk__in=anew).update(**begun)
         missing = [name for name in queues if name not in names.values()]
         self.create_pending(
             [
@@ -86,9 +97,12 @@ class OperatorVerbs(models.QuerySet[T]):
             seconds=0,
         )
         return Resent(
-            again=tuple(names[pk] for pk in ready),
+            again=tuple(
+                Before(subscriber=names[row.pk], status=row.status, finished_at=row.finished_at)
+                for row in ready
+            ),
             new=tuple(missing),
-            under_way=tuple(name for pk, name in names.items() if pk not in ready),
+            under_way=tuple(name for pk, name in names.items() if pk not in anew),
         )
 
     def create_pending(self, rows: Iterable[Row], *, seconds: float) -> None:
@@ -116,7 +130,8 @@ class OperatorVerbs(models.QuerySet[T]):
 
         InnoDB would lock, and wait for, whatever an UPDATE looks at.
         """
-        found: Iterable[Any] = skip_locked(
-            rows.filter(status__in=statuses).order_by("pk").only("pk")
-        )
-        return [row.pk for row in found]
+        return [row.pk for row in self._locked_rows(rows.only("pk"), statuses)]
+
+    def _locked_rows(self, rows: Any, statuses: Collection[Status]) -> list[Any]:
+        found: Iterable[Any] = skip_locked(rows.filter(status__in=statuses).order_by("pk"))
+        return list(found)

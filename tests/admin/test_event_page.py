@@ -1,6 +1,6 @@
 """An event's page, its tree, and how it is found."""
 
-from datetime import timedelta
+from datetime import UTC, timedelta
 from typing import Any
 
 import pytest
@@ -57,13 +57,15 @@ def test_what_operators_did_stands_in_the_story() -> None:
     for one in (row, other):
         post(ada, "discard", one, confirmed="yes", reason="sent by hand")
     data = {"subscribers": ["testapp.behave"], "reason": "lost"}
+    row.refresh_from_db()
+    ended = f"{row.finished_at.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
     ada.post(url("outboxevent_resend", row.event_id), data)
     page = ada.get(url("outboxevent_change", row.event_id))
     name = page.context["user"].get_username()
     acted = [(e.text, e.detail) for e in page.context["timeline"] if e.text.startswith(name)]
     assert acted == [
         (f"{name}: Discarded: sent by hand", str(row)),
-        (f"{name}: Resent to testapp.behave: lost", ""),
+        (f"{name}: Resent to testapp.behave (discarded {ended} UTC): lost", ""),
     ]
     with override_settings(LANGUAGE_CODE="de"):
         assert "Verworfen: sent by hand" in text(ada, url("outboxevent_change", row.event_id))

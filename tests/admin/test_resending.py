@@ -2,6 +2,7 @@
 
 import json
 import re
+from datetime import UTC
 from typing import Any
 from uuid import uuid4
 
@@ -26,9 +27,39 @@ def test_an_event_is_sent_to_chosen_subscriptions_again() -> None:
     assert b"testapp.behave" in client.get(page).content
     assert b"This field is required" in client.post(page, {"reason": "r"}).content
     data = {"subscribers": ["testapp.behave"], "reason": "lost downstream"}
+    told = f"Resent to testapp.behave (succeeded {ended(row)} UTC): lost downstream"
     assert said(client.post(page, data, follow=True)) == ["The event goes to 1 subscription again."]
     assert status(row) == "pending"
-    assert log() == [(str(row.event_id), "Resent to testapp.behave: lost downstream")]
+    assert log() == [(str(row.event_id), told), (str(row.pk), told)]
+
+
+def ended(row: Any) -> str:
+    return f"{row.finished_at.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+
+
+def test_what_was_lost_to_a_resend_stands_in_the_log_of_each_delivery() -> None:
+    """Nothing else keeps that a charge had succeeded, and when."""
+
+    @subscribes(Noted, name="t.also")
+    def also(event: Any) -> None: ...
+
+    row = dead(status="succeeded")
+    client = operator(*VIEW, "resend_outboxevent")
+    data = {"subscribers": ["testapp.behave", "t.also"], "confirmed": "yes"}
+    client.post(url("outboxevent_resend", row.event_id), data)
+    new = Delivery.objects.get(subscriber="t.also")
+    before = f"testapp.behave (succeeded {ended(row)} UTC)"
+    assert sorted(log()) == sorted(
+        [
+            (str(row.event_id), f"Resent to {before}, t.also"),
+            (str(row.pk), f"Resent to {before}"),
+            (str(new.pk), "Resent to t.also"),
+        ]
+    )
+    page = client.get(url("outboxevent_change", row.event_id))
+    words = [one.text for one in page.context["timeline"] if "Resent" in one.text]
+    assert len(words) == 1
+    assert before in words[0]
 
 
 def test_to_send_to_several_is_asked_for_once_more_and_needs_no_reason() -> None:

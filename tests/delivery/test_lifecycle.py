@@ -24,7 +24,7 @@ from hypothesis.stateful import (
 
 from eda_django.models import Delivery, OutboxEvent, Status
 from eda_django.models.clock import DatabaseNow, after
-from eda_django.models.operator_verbs import BY_OPERATOR, Resent
+from eda_django.models.operator_verbs import BY_OPERATOR, Before, Resent
 from tests.delivery.plain_model import ENDS, LEASE, Row
 
 ROWS = 5
@@ -192,14 +192,14 @@ class Lifecycle(RuleBasedStateMachine):
 
     @rule(place=places)
     def resend(self, place: int) -> None:
-        event_id = Delivery.objects.get(pk=self.ids[place]).event_id
+        row = Delivery.objects.get(pk=self.ids[place])
+        before = Before(subscriber="t.sub", status=row.status, finished_at=row.finished_at)
         with transaction.atomic():
-            assert OutboxEvent.objects.take_to_resend(event_id)
-            resent = Delivery.objects.resend(event_id, {"t.sub": "q"})
+            assert OutboxEvent.objects.take_to_resend(row.event_id)
+            resent = Delivery.objects.resend(row.event_id, {"t.sub": "q"})
         ended = {Status.SUCCEEDED, Status.DISCARDED, Status.DEAD}
-        name = ("t.sub",)
         is_again = bool(self.begin_anew({place}, ended))
-        assert resent == (Resent(again=name) if is_again else Resent(under_way=name))
+        assert resent == (Resent(again=(before,)) if is_again else Resent(under_way=("t.sub",)))
 
     # Time
 
