@@ -158,8 +158,10 @@ def _rows(
 
 
 def _measure(row: Row, sample: Sequence[Done]) -> None:
-    good = sum(done.status == Status.SUCCEEDED for done in sample)
-    row.rate = f"{100 * good // len(sample)} %"
+    # An operator's discard says nothing of how the subscriber does.
+    tried = [done.status for done in sample if done.status != Status.DISCARDED]
+    good = tried.count(Status.SUCCEEDED)
+    row.rate = f"{100 * good // len(tried)} %" if tried else ""
     row.wait = _percentiles([done.wait for done in sample if done.wait is not None])
     row.run = _percentiles([done.run for done in sample if done.run is not None])
 

@@ -171,19 +171,21 @@ class Traffic:
 def published_by_minute(using: str, *, first_id: int) -> Traffic:
     """Return how many events were published, from number `first_id` on."""
     part = (
-        "SELECT 0 AS part, time AS at FROM eda_django_outboxevent WHERE id >= %s"
+        "SELECT 0 AS part, time AS at, 1 AS counts FROM eda_django_outboxevent WHERE id >= %s"
         f" ORDER BY id DESC LIMIT {MOST}"
     )
     return _by_minute(using, part, [first_id], most=MOST)
 
 
 def finished_by_minute(using: str, subscribers: Sequence[str], *, since: datetime) -> Traffic:
-    """Return how many deliveries ended, from `since` on."""
+    """Return how many deliveries succeeded, from `since` on; all that ended are looked at."""
     if not subscribers:
         return Traffic(by_minute={})
     most = max(MOST // len(subscribers), SAMPLE)
     parts = [
-        f"SELECT {number} AS part, finished_at AS at FROM eda_django_delivery WHERE subscriber = %s"
+        f"SELECT {number} AS part, finished_at AS at,"
+        " CASE WHEN status = 'succeeded' THEN 1 ELSE 0 END AS counts"
+        " FROM eda_django_delivery WHERE subscriber = %s"
         " AND finished_at >= %s AND finished_at IS NOT NULL"
         f" ORDER BY finished_at DESC LIMIT {most}"
         for number in range(len(subscribers))
@@ -194,20 +196,25 @@ def finished_by_minute(using: str, subscribers: Sequence[str], *, since: datetim
 
 
 def _by_minute(using: str, times: str, params: Sequence[Any], *, most: int) -> Traffic:
-    """Count these times by minute. A part of them that has `most` is cut off before its first."""
+    """Count by minute those of these times that count.
+
+    A part of them that has `most`, whether they count or not, is cut off before its first.
+    """
     bin_of, number = _MINUTE[connections[using].vendor]
     rows = fetch(
         using,
-        f"SELECT x.part, {number}, x.count FROM (SELECT part, {bin_of.format(time='at')} AS bin,"
-        f" COUNT(*) AS count FROM ({times}) y GROUP BY 1, 2) x",
+        f"SELECT x.part, {number}, x.count, x.counts FROM"
+        f" (SELECT part, {bin_of.format(time='at')} AS bin,"
+        f" COUNT(*) AS count, SUM(counts) AS counts FROM ({times}) y GROUP BY 1, 2) x",
         params,
     )
     by_minute: Counter[int] = Counter()
     sums: Counter[int] = Counter()
     firsts: dict[int, int] = {}
-    for part, minute, count in rows:
+    for part, minute, count, counts in rows:
         if minute is not None:
-            by_minute[int(minute)] += count
+            if counts:
+                by_minute[int(minute)] += int(counts)
             sums[part] += count
             firsts[part] = min(firsts.get(part, int(minute)), int(minute))
     whole = (first + 1 for part, first in firsts.items() if sums[part] >= most)

@@ -18,13 +18,30 @@ def test_events_and_deliveries_are_counted_by_the_minute_in_which_they_came() ->
     minute = int(timezone.now().timestamp()) // 60 - 10
     for seconds in (0.0, 59.9, 60.0, 125.5):
         at = datetime.fromtimestamp(minute * 60 + seconds, UTC)
-        row = dead(finished_at=at)
+        row = dead(status="succeeded", finished_at=at)
         OutboxEvent.objects.filter(pk=row.event_id).update(time=at)
     expected = {minute: 2, minute + 1: 1, minute + 2: 1}
     day = timezone.now() - timedelta(days=1)
     published = statistics.published_by_minute("default", first_id=1)
     finished = statistics.finished_by_minute("default", [row.subscriber], since=day)
     assert published == finished == Traffic(by_minute=expected)
+
+
+def test_what_is_dead_or_dropped_did_not_go_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is among what was looked at all the same: a bound that it fills up is one."""
+    at = datetime.fromtimestamp(int(timezone.now().timestamp()) // 60 * 60 - 600, UTC)
+    for status in ("succeeded", "dead", "discarded"):
+        row = dead(status=status, finished_at=at)
+    minute = int(at.timestamp()) // 60
+    day = timezone.now() - timedelta(days=1)
+
+    def found() -> Traffic:
+        return statistics.finished_by_minute("default", [row.subscriber], since=day)
+
+    assert found() == Traffic(by_minute={minute: 1})
+    monkeypatch.setattr(statistics, "SAMPLE", 3)
+    monkeypatch.setattr(statistics, "MOST", 3)
+    assert found() == Traffic(by_minute={minute: 1}, whole_from=minute + 1)
 
 
 @pytest.mark.usefixtures("quiet")

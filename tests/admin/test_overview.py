@@ -185,6 +185,16 @@ def test_each_subscription_has_a_row_with_its_figures() -> None:
 
 
 @pytest.mark.usefixtures("quiet")
+def test_what_an_operator_dropped_lowers_no_success_rate() -> None:
+    for status in ("succeeded", "discarded", "discarded"):
+        dead(status=status)
+    dead("testapp.mail", status="discarded")
+    page = operator(*VIEW).get(url("overview_changelist"))
+    rates = {row.name: row.rate for row in page.context["rows"]}
+    assert (rates["testapp.behave"], rates["testapp.mail"]) == ("100 %", "")
+
+
+@pytest.mark.usefixtures("quiet")
 def test_a_delivery_is_counted_in_the_column_of_its_state() -> None:
     """What has failed is retrying, and not once more pending."""
     retrying()
