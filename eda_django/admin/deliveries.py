@@ -8,12 +8,14 @@ from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
+from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from ..models import Attempt, Delivery, Status
+from ..models import Attempt, Delivery, OutboxEvent, Status
 from ..models.bulk_operation import STATES, Verb
 from ..models.past_operations import past_operations
 from ..models.status import FINISHED
@@ -42,6 +44,16 @@ class DeliveryChangeList(KeysetChangeList):
         self.selection = selection_of(request.GET)
         rows = super().get_queryset(request, *args, **kwargs)
         return rows.none() if self.selection is None else self.selection.among(rows)
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        # No time of its own says since when a queued one waits.
+        queued = [row for row in self.result_list if row.status == Status.QUEUED]
+        if queued:
+            events = OutboxEvent.objects.filter(pk__in={row.event_id for row in queued})
+            times = dict(events.values_list("pk", "time"))
+            for row in queued:
+                row.published_at = times.get(row.event_id)
 
 
 @admin.display(description=gettext_lazy("subscriber, key"))
@@ -139,6 +151,10 @@ class DeliveryAdmin(KeysetAdmin):
 
     @admin.display(description=gettext_lazy("ended, started or due"))
     def when(self, delivery: Delivery) -> Any:
+        published_at = getattr(delivery, "published_at", None)
+        if delivery.status == Status.QUEUED and published_at:
+            at = date_format(timezone.localtime(published_at), "DATETIME_FORMAT")
+            return _("published %(time)s") % {"time": at}
         return delivery.finished_at or delivery.due_at or delivery.started_at
 
     # Views

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -87,8 +88,8 @@ def _was_resent(
 def _bulk(operation: Any, deliveries: Sequence[Delivery]) -> Entry:
     about = {"number": operation.pk, "count": len(deliveries)}
     detail = ngettext(
-        "bulk operation %(number)d, which went past %(count)d delivery",
-        "bulk operation %(number)d, which went past %(count)d deliveries",
+        "bulk operation %(number)d, which may have changed %(count)d delivery here",
+        "bulk operation %(number)d, which may have changed %(count)d deliveries here",
         len(deliveries),
     )
     return Entry(
@@ -114,6 +115,10 @@ def _steps(delivery: Delivery) -> Iterable[Entry]:
         yield Entry(at=delivery.started_at, text=text, tone="busy")
     if delivery.status == Status.PENDING and delivery.due_at:
         yield Entry(at=delivery.due_at, text=_("%(name)s: due then") % name, tone="busy")
+    if delivery.status == Status.QUEUED:
+        about = {**name, "queue": delivery.queue}
+        text = _("%(name)s: queued, waits for a worker of %(queue)s") % about
+        yield Entry(at=timezone.now(), text=text, tone="busy")
     if not delivery.finished_at:
         return
     if delivery.status == Status.SUCCEEDED:

@@ -22,13 +22,16 @@ def past_operations(event: OutboxEvent, deliveries: Sequence[Delivery]) -> list[
     """Return the latest operations that these deliveries of an event may owe their state to.
 
     Each with those of the deliveries that it is about; one statement. They are told by number,
-    filter, time and error, so a retry may be among them that came upon nothing to do.
+    filter, time and error, so a retry may be among them that came upon nothing to do for these. One
+    that ended without having done anything to any is not.
     """
     if not deliveries:
         return []
     newest = BulkOperation.objects.using(event._state.db).order_by("-pk")[:LATEST]
     found: list[Past] = []
     for operation in newest:
+        if operation.finished_at and not operation.changed:
+            continue
         met = [one for one in deliveries if may_have_changed(operation, one, event)]
         if met:
             found.append((operation, met))

@@ -2,6 +2,7 @@
 
 from datetime import UTC, timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.contrib.admin.models import LogEntry
@@ -127,3 +128,18 @@ def test_the_list_shows_deliveries_done_of_all_and_the_worst_state() -> None:
     words = text(operator(*VIEW), url("outboxevent_changelist"))
     assert "1 / 2" in words
     assert "eda-bad" in words
+
+
+def test_what_is_queued_stands_in_the_story() -> None:
+    row = dead(
+        status="queued",
+        attempts=0,
+        queue="slow",
+        started_at=None,
+        finished_at=None,
+        lease_until=timezone.now(),
+        token=uuid4(),
+    )
+    page = operator(*VIEW).get(url("outboxevent_change", row.event_id))
+    last = page.context["timeline"][-1].text
+    assert last == "testapp.behave: queued, waits for a worker of slow"

@@ -9,11 +9,13 @@ from django.contrib import admin
 from django.contrib.auth.models import Permission, User
 from django.test import Client, override_settings
 from django.utils import timezone
+from django.utils.formats import date_format
 
 from eda_django import publish
 from eda_django.admin.display import breakable
 from eda_django.models import RelayHeartbeat
 from tests.admin.lists import LISTS, address, deliver, fail, shown
+from tests.console import dead, event_row
 from tests.testapp.events import Noted
 
 pytestmark = pytest.mark.django_db
@@ -154,3 +156,19 @@ def test_the_states_to_choose_from_are_those_that_a_delivery_can_be_in():
         "Discarded",
         "Retrying",
     ]
+
+
+def test_a_queued_delivery_shows_since_when_its_event_waits() -> None:
+    for number in range(2):
+        row = dead(
+            event=event_row(str(number)),
+            status="queued",
+            started_at=None,
+            finished_at=None,
+            lease_until=timezone.now(),
+            token=uuid4(),
+        )
+    at = date_format(timezone.localtime(row.event.time), "DATETIME_FORMAT")
+    page = user("view_delivery").get(address("delivery")).content.decode()
+    assert f"published {at}" in page
+    assert page.count("published ") == 2
