@@ -1,5 +1,6 @@
 """Beginning a bulk operation: on all that a list's filter matches, or on a group of failures."""
 
+import json
 from typing import Any
 
 from django.db import router
@@ -10,7 +11,7 @@ from django.utils.translation import gettext_lazy
 
 from .. import signals
 from ..models import BulkOperation, Delivery
-from ..models.bulk_operation import COUNTED, Verb, within_reach
+from ..models.bulk_operation import Verb, within_reach
 from ..models.locking import writing
 from ..models.selection import Selection
 from .acting import ask, back_of, is_meant, reason_of, verb_of
@@ -44,6 +45,7 @@ def begin(console: Any, request: HttpRequest) -> HttpResponse:
         return HttpResponseRedirect(reverse("admin:eda_django_delivery_changelist"))
     if is_meant(request, verb):
         return start(request, verb, selection)
+    reach = within_reach(Delivery.objects.all(), selection, verb)
     return ask(
         console,
         request,
@@ -53,7 +55,7 @@ def begin(console: Any, request: HttpRequest) -> HttpResponse:
         back=back_of(request),
         selected=in_words(selection),
         is_everything=not chosen_in(selection),
-        reach=counted(within_reach(selection.among(Delivery.objects.all()), verb), COUNTED),
+        reach=counted(reach.counts, reach.partial),
     )
 
 
@@ -83,6 +85,13 @@ def chosen_in(selection: Selection) -> dict[str, Any]:
 def described(selection: Selection) -> str:
     """Return what is selected as the admin's log stores it: in words of no language."""
     return ", ".join(f"{name}={value}" for name, value in chosen_in(selection).items()) or "*"
+
+
+def meant_by(operation: BulkOperation) -> str:
+    """Return what an operation is about as operators read it; as stored if newer code began it."""
+    if operation.is_readable:
+        return in_words(Selection.of(operation.selection))
+    return json.dumps(operation.selection, ensure_ascii=False, sort_keys=True)
 
 
 def in_words(selection: Selection) -> str:

@@ -1,7 +1,7 @@
 """Small things that many pages show: a state as a badge, a time span in words."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -55,16 +55,12 @@ def badge(state: str) -> SafeString:
     )
 
 
-def counted(states: Mapping[str, int], most: int = 0) -> str:
-    """Return how many are in which state, in words; `most` makes a number a lower bound."""
+def counted(states: Mapping[str, int], partial: Collection[str] = ()) -> str:
+    """Return how many are in which state, in words; in `partial` ones that is a lower bound."""
     return ", ".join(
-        f"{LABELS.get(state, state)}: {at_least(count, most)}" for state, count in states.items()
+        f"{LABELS.get(state, state)}: {or_more(count, is_partial=state in partial)}"
+        for state, count in states.items()
     )
-
-
-def at_least(count: int, most: int = 0) -> str:
-    """Return a number that was counted no further than `most`."""
-    return or_more(most) if most and count >= most else str(count)
 
 
 def or_more(count: int, *, is_partial: bool = True) -> str:

@@ -14,8 +14,9 @@ from django.utils.translation import gettext, gettext_noop, override
 
 from .. import signals
 from ..models import BulkOperation, Delivery, OutboxEvent
-from ..models.bulk_operation import Verb
+from ..models.bulk_operation import Reach, Verb
 from ..models.windows import SLACK
+from .display import or_more
 
 DONE = {
     Verb.RETRY: gettext_noop("Retried"),
@@ -33,12 +34,19 @@ MAX_ENTRIES = 100
 MAX_LOOKED_AT = 100_000
 # What a bulk operation came to.
 CANCELLED = gettext_noop(
-    "Cancelled: done to %(changed)d, passed over %(passed_over)d, left %(left)d."
+    "Cancelled: done to %(changed)d, passed over %(passed_over)d, left %(left)s."
 )
-ENDED = gettext_noop("Ended: done to %(changed)d, passed over %(passed_over)d, left %(left)d.")
+ENDED = gettext_noop("Ended: done to %(changed)d, passed over %(passed_over)d, left %(left)s.")
+MORE = " or more"
+# In the place of a number that newer code could tell.
+UNTOLD = "?"
 _FIGURE = re.compile(r"%\\\((\w+)\\\)d")
+_LEFT = rf"(?P<left>\d+(?:{MORE})?|\{UNTOLD})"
 _FIGURES = {
-    text: re.compile(_FIGURE.sub(r"(?P<\1>\\d+)", re.escape(text))) for text in (CANCELLED, ENDED)
+    text: re.compile(
+        _FIGURE.sub(r"(?P<\1>\\d+)", re.escape(text)).replace(re.escape("%(left)s"), _LEFT)
+    )
+    for text in (CANCELLED, ENDED)
 }
 # The longer first: one begins as another does.
 _HEADS = sorted((*DONE.values(), RESENT, COPIED, EDITED, NOTED, UNNOTED), key=len, reverse=True)
@@ -95,10 +103,11 @@ def sentence(operation: BulkOperation) -> str:
     return f"{operation.operator}: {translated(entry(Verb(operation.verb), operation.reason))}"
 
 
-def told(text: str, operation: BulkOperation) -> str:
+def told(text: str, operation: BulkOperation, left: Reach | None) -> str:
     """Return what the log says of a bulk operation that goes no further: `text`, with figures."""
     about = {"changed": operation.changed, "passed_over": operation.passed_over}
-    return text % {**about, "left": sum(operation.left().values())}
+    number = f"{left.total}{MORE if left.partial else ''}" if left else UNTOLD
+    return text % {**about, "left": number}
 
 
 @receiver(signals.operation_ended, dispatch_uid="eda_django.admin")
@@ -107,16 +116,23 @@ def log_the_end(*, operation: BulkOperation, **_: Any) -> None:
     users: Any = get_user_model()._default_manager
     user = users.filter(**{users.model.USERNAME_FIELD: operation.operator}).first()
     if user:
-        write(user, [operation], told(ENDED, operation))
+        write(user, [operation], told(ENDED, operation, operation.left()))
 
 
 def translated(text: str) -> str:
     """Return an entry's text with its first words translated; the rest is names, and a reason."""
     for head, pattern in _FIGURES.items():
         if found := pattern.fullmatch(text):
-            return gettext(head) % {name: int(figure) for name, figure in found.groupdict().items()}
+            changed, passed_over = int(found["changed"]), int(found["passed_over"])
+            figures = {"changed": changed, "passed_over": passed_over, "left": _left(found["left"])}
+            return gettext(head) % figures
     for head in _HEADS:
         rest = text.removeprefix(head)
         if rest != text and not rest[:1].isalnum():
             return gettext(head) + rest
     return text
+
+
+def _left(number: str) -> str:
+    is_partial = number.endswith(MORE)
+    return or_more(int(number.removesuffix(MORE))) if is_partial else number

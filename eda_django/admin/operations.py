@@ -11,12 +11,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from ..models import BulkOperation, RelayHeartbeat
-from ..models.bulk_operation import COUNTED, OperationStatus
+from ..models.bulk_operation import OperationStatus
 from ..models.heartbeat import GONE
 from ..models.locking import writing
-from ..models.selection import Selection
 from .acting import PERMISSIONS, outcome
-from .bulk import in_words
+from .bulk import meant_by
 from .display import counted
 from .history import CANCELLED, log, told
 from .readonly import ReadOnlyAdmin
@@ -45,7 +44,7 @@ class OperationAdmin(ReadOnlyAdmin):
 
     @admin.display(description=gettext_lazy("filter"))
     def meant(self, operation: BulkOperation) -> str:
-        return in_words(Selection.of(operation.selection))
+        return meant_by(operation)
 
     @admin.display(description=gettext_lazy("progress"))
     def progress(self, operation: BulkOperation) -> str:
@@ -53,15 +52,16 @@ class OperationAdmin(ReadOnlyAdmin):
 
     def show_row(self, request: HttpRequest, row: Any) -> HttpResponse:
         is_running = row.status == OperationStatus.RUNNING
+        left = row.left()
         return self.show(
             request,
             "operation.html",
             f"{row.get_verb_display()}: {row.get_status_display()}",
             operation=row,
             original=row,
-            selected=in_words(Selection.of(row.selection)),
+            selected=meant_by(row),
             outcome=outcome(row.verb, row.changed, row.passed_over),
-            left=counted(row.left(), COUNTED),
+            left=counted(left.counts, left.partial) if left else "",
             is_running=is_running,
             may_cancel=is_running and self.may(request, PERMISSIONS[row.verb]),
             lacks_relay=is_running and not RelayHeartbeat.objects.alive(GONE).exists(),
@@ -75,11 +75,13 @@ class OperationAdmin(ReadOnlyAdmin):
             raise PermissionDenied
         self.require(request, PERMISSIONS[operation.verb])
         using = router.db_for_write(BulkOperation)
+        # Before, not in the transaction: a relay waits for that.
+        left = operation.left()
         with writing(using):
             is_cancelled = BulkOperation.objects.using(using).cancel(pk)
             if is_cancelled:
                 operation.refresh_from_db(using=using)
-                log(request, [operation], told(CANCELLED, operation))
+                log(request, [operation], told(CANCELLED, operation, left))
         if is_cancelled:
             messages.success(request, _("Cancelled. What was done stays done."))
         else:

@@ -1,5 +1,7 @@
 """Bulk operations: what an operator wants of every delivery that a filter matches."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from django.db import models
@@ -14,10 +16,12 @@ from .operator_verbs import DISCARDABLE
 from .selection import Selection
 from .status import CLAIMED, Status
 
-# The most deliveries that are counted; past it a number is a lower bound.
+# The most deliveries of a state among which are counted those that match; of more, the number is a
+# lower bound. What matches may be few: to find them all could mean to read all that waits.
 COUNTED = 10_000
 # Numbers of deliveries that one step walks past, whether they match or not.
 STRIDE = 20_000
+_ANY = models.Q()
 
 
 class Verb(models.TextChoices):
@@ -32,6 +36,18 @@ STATES = {
     Verb.RETRY_NOW: (Status.PENDING,),
     Verb.DISCARD: DISCARDABLE,
 }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reach:
+    """To how many deliveries a verb would be done, by state, and of which states to more."""
+
+    counts: Mapping[str, int]
+    partial: frozenset[str]
+
+    @property
+    def total(self) -> int:
+        return sum(self.counts.values())
 
 
 class OperationStatus(models.TextChoices):
@@ -134,16 +150,24 @@ class BulkOperation(models.Model):
         whole = self.last_id - self.first_id + 1
         return min(99, 100 * (self.next_id - self.first_id) // whole) if whole > 0 else 0
 
-    def left(self) -> dict[str, int]:
-        """Return how many it could still be done to, by state; of what was there at its beginning.
+    @property
+    def is_readable(self) -> bool:
+        """Whether this code knows all parts of the filter; newer code may have begun it."""
+        return Selection.can_read(self.selection)
+
+    def left(self) -> Reach | None:
+        """Return how many it could still be done to; of what was there at its beginning.
 
         Of one that is done, these are what it has passed over, and what has come into such a state
-        since.
+        since. None if this code can't tell.
         """
-        rows = Delivery.objects.using(self._state.db).filter(pk__lte=self.last_id)
+        if not self.is_readable:
+            return None
+        numbers = models.Q(pk__lte=self.last_id)
         if not self.is_done:
-            rows = rows.filter(pk__gte=self.next_id)
-        return within_reach(Selection.of(self.selection).among(rows), self.verb)
+            numbers &= models.Q(pk__gte=self.next_id)
+        rows = Delivery.objects.using(self._state.db)
+        return within_reach(rows, Selection.of(self.selection), self.verb, numbers)
 
     def advance(self, limit: int) -> None:
         """Do one batch, and record how far that went."""
@@ -162,21 +186,36 @@ class BulkOperation(models.Model):
         self.save()
 
 
-def within_reach(deliveries: Any, verb: str) -> dict[str, int]:
-    """Return how many deliveries a verb would be done to now, by state; no state past COUNTED.
+def within_reach(
+    deliveries: Any, selection: Selection, verb: str, numbers: models.Q = _ANY
+) -> Reach:
+    """Return to how many of the deliveries that are meant, and have such numbers, it would be done.
 
     State by state, because each has an index over few rows, however many others there are.
     """
+    # Its search asks for the numbers of events: once, and not for each state.
+    indexed = selection.indexed_in(deliveries)
     if verb == Verb.RETRY_NOW:
-        deliveries = deliveries.filter(due_at__gt=DatabaseNow())
-    found = {}
+        indexed = indexed.filter(due_at__gt=DatabaseNow())
+    counts, partial = dict[str, int](), set[str]()
     for status in STATES[Verb(verb)]:
-        rows = deliveries.filter(status=status)
+        rows = indexed.filter(status=status)
         if status in CLAIMED:
             rows = rows.filter(lease_until__isnull=False)
-        if count := rows.order_by().values("pk")[:COUNTED].count():
-            found[status.value] = count
-    return found
+        looked_at, found = _count(rows, models.Q(status=status) & selection.rest & numbers)
+        if looked_at >= COUNTED:
+            partial.add(status.value)
+        if found or looked_at >= COUNTED:
+            counts[status.value] = found
+    return Reach(counts=counts, partial=frozenset(partial))
+
+
+def _count(rows: Any, wanted: models.Q) -> tuple[int, int]:
+    """Return how many rows were looked at, of COUNTED at most, and how many of these are wanted."""
+    found = rows.order_by()[:COUNTED].aggregate(
+        looked_at=models.Count("pk"), found=models.Count("pk", filter=wanted)
+    )
+    return found["looked_at"], found["found"]
 
 
 def act(deliveries: Any, verb: str, reason: str) -> list[int]:

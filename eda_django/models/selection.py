@@ -83,6 +83,10 @@ class Selection:
 
     def among(self, rows: Any) -> Any:
         """Return those of the deliveries that are meant."""
+        return self.indexed_in(rows).filter(self.rest)
+
+    def indexed_in(self, rows: Any) -> Any:
+        """Return those that an index leads to; those of them that `rest` has are meant."""
         if self.status == RETRYING:
             rows = rows.filter(status=Status.PENDING, attempts__gt=0)
         elif self.status:
@@ -93,16 +97,29 @@ class Selection:
         if self.is_aside:
             # The last error stays after a later success: then it does not wait any more.
             rows = rows.filter(status=Status.PENDING)
-        if self.error_classes:
-            rows = rows.filter(error_class__in=self.error_classes)
-        for name in ("subscriber", "queue", "fingerprint"):
-            if value := getattr(self, name):
-                rows = rows.filter(**{name: value})
         if self.fingerprint:
             rows = rows.failing()
-        if self.until_event:
-            rows = rows.filter(event_id__lt=self.until_event)
+        if self._is_cause:
+            rows = rows.filter(subscriber=self.subscriber, fingerprint=self.fingerprint)
         return rows.filter(self._found(rows.db)) if self.search else rows
+
+    @property
+    def rest(self) -> Q:
+        """What is meant by all that no index leads to."""
+        wanted = Q()
+        if self.error_classes:
+            wanted &= Q(error_class__in=self.error_classes)
+        names = ("queue",) if self._is_cause else ("queue", "subscriber", "fingerprint")
+        for name in names:
+            if value := getattr(self, name):
+                wanted &= Q(**{name: value})
+        if self.until_event:
+            wanted &= Q(event_id__lt=self.until_event)
+        return wanted
+
+    @property
+    def _is_cause(self) -> bool:
+        return bool(self.subscriber and self.fingerprint)
 
     def _found(self, using: str) -> Q:
         """An event's id, a key, or a delivery's number, exactly."""

@@ -1,12 +1,17 @@
 """What operators do to everything that a filter matches."""
 
+from typing import Any
+
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from django.utils.translation import override
 
 from eda_django.admin.bulk import in_words
+from eda_django.admin.history import translated
 from eda_django.models import BulkOperation, Delivery
 from eda_django.models.selection import Selection
 from eda_django.relay import Relay
@@ -82,13 +87,91 @@ def test_the_filter_is_told_in_words() -> None:
 
 
 def test_many_are_counted_no_further_than_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("eda_django.models.bulk_operation", "eda_django.admin.bulk"):
-        monkeypatch.setattr(f"{module}.COUNTED", 2)
+    monkeypatch.setattr("eda_django.models.bulk_operation.COUNTED", 2)
     for _ in range(3):
         dead()
     data = {"verb": "retry", "query": ""}
     asked = operator(*VIEW, *ACTIONS).post(url("delivery_act_on_all"), data)
     assert b"it would be done to: Dead: 2 or more." in asked.content
+
+
+@pytest.mark.parametrize("query", ["subscriber=testapp.mail", "queue=slow", "error_class=KeyError"])
+def test_of_a_filter_without_an_index_no_more_is_read_than_a_bound(
+    monkeypatch: pytest.MonkeyPatch, query: str
+) -> None:
+    """What matches may be the last of a million, or none of them."""
+    monkeypatch.setattr("eda_django.models.bulk_operation.COUNTED", 2)
+    for _ in range(3):
+        dead()
+    client = operator(*VIEW, *ACTIONS)
+    data = {"verb": "retry", "query": query}
+    with CaptureQueriesContext(connection) as captured:
+        asked = client.post(url("delivery_act_on_all"), data)
+    assert b"it would be done to: Dead: 0 or more." in asked.content
+    (sql,) = [one["sql"] for one in captured if "COUNT" in one["sql"]]
+    outer, inner = sql.split("(SELECT", 1)
+    assert query.split("=")[1] in outer
+    assert "LIMIT 2" in inner
+    client.post(url("delivery_act_on_all"), {**data, "confirmed": 1})
+    operation = BulkOperation.objects.get()
+    page = url("bulkoperation_change", operation.pk)
+    assert "<dt>Left to do</dt><dd>Dead: 0 or more</dd>" in text(client, page)
+    client.post(url("bulkoperation_cancel", operation.pk))
+    assert log()[-1][1] == "Cancelled: done to 0, passed over 0, left 0 or more."
+    with override("de"):
+        told = "Abgebrochen: getan mit 0, übergangen 0, übrig 0 oder mehr."
+        assert translated(log()[-1][1]) == told
+
+
+def test_what_an_index_leads_to_is_counted_among_a_million(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("eda_django.models.bulk_operation.COUNTED", 2)
+    for _ in range(3):
+        dead()
+    one = dead("testapp.mail", fingerprint="e" * 32, event=event_row(key="order-7"))
+    client = operator(*VIEW, *ACTIONS)
+    cause = f"subscriber=testapp.mail&fingerprint={one.fingerprint}"
+    for query in (cause, "q=order-7", f"q={one.pk}"):
+        asked = client.post(url("delivery_act_on_all"), {"verb": "retry", "query": query})
+        assert b"it would be done to: Dead: 1." in asked.content, query
+
+
+def test_nothing_is_counted_while_a_cancel_holds_its_transaction(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    dead()
+    client = operator(*VIEW, "retry_delivery")
+    data = {"verb": "retry", "query": "status=dead", "confirmed": 1}
+    client.post(url("delivery_act_on_all"), data)
+    depths = [len(connection.savepoint_ids)]
+    count = BulkOperation.left
+
+    def left(operation: BulkOperation) -> Any:
+        depths.append(len(connection.savepoint_ids))
+        return count(operation)
+
+    monkeypatch.setattr(BulkOperation, "left", left)
+    client.post(url("bulkoperation_cancel", BulkOperation.objects.get().pk))
+    assert depths == [0, 0]
+
+
+def test_an_operation_of_newer_code_is_shown_as_it_is_stored() -> None:
+    """Read in part its filter would say too much, and so would a number."""
+    dead()
+    client = operator(*VIEW, "retry_delivery")
+    data = {"verb": "retry", "query": "status=dead", "confirmed": 1}
+    client.post(url("delivery_act_on_all"), data)
+    operation = BulkOperation.objects.get()
+    BulkOperation.objects.update(selection={"status": "dead", "tenant": "ada"})
+    stored = "{&quot;status&quot;: &quot;dead&quot;, &quot;tenant&quot;: &quot;ada&quot;}"
+    page = text(client, url("bulkoperation_change", operation.pk))
+    assert f"<dt>Deliveries</dt><dd>{stored}</dd>" in page
+    assert "<dt>Left to do</dt><dd>–</dd>" in page
+    assert stored in text(client, url("bulkoperation_changelist"))
+    client.post(url("bulkoperation_cancel", operation.pk))
+    told = "Cancelled: done to 0, passed over 0, left ?."
+    assert log()[-1][1] == told
+    with override("de"):
+        assert translated(told) == "Abgebrochen: getan mit 0, übergangen 0, übrig ?."
 
 
 def test_what_is_left_is_shown_and_logged_when_it_is_cancelled() -> None:
