@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Max, Min
+from django.db.models import F, Max
 
 from . import statistics
 from .attempt import Attempt
@@ -14,6 +14,9 @@ from .note import FailureNote
 
 # Groups on a page; a site with more causes than this has one above them all.
 MAX_GROUPS = 100
+
+# Failed attempts of their first deliveries that are looked through, the newest.
+MAX_ATTEMPTS = 10_000
 
 # The columns are those of the index over what fails. The last of a group is a dead one, if there is
 # one: it can be tried alone by whoever may only retry those.
@@ -79,15 +82,31 @@ def groups(using: str, *, subscriber: str = "", fingerprint: str | None = None) 
     return _with_examples(found, using) if found else []
 
 
+def _since(attempts: Any) -> dict[int, datetime]:
+    """Return since when each of these deliveries fails as it does now.
+
+    From its newest attempt back, to where the cause was another, or where an operator had it begin
+    anew: the numbers fall there.
+    """
+    # A sum: for the bare number the planner might walk all of the table.
+    newest = attempts.order_by((F("pk") + 0).desc())
+    columns = ("delivery_id", "number", "error_class", "finished_at")
+    since: dict[int, datetime] = {}
+    last: dict[int, tuple[int, str]] = {}
+    over: set[int] = set()
+    for delivery, number, kind, at in newest.values_list(*columns)[:MAX_ATTEMPTS]:
+        later = last.setdefault(delivery, (number + 1, kind))
+        if number >= later[0] or kind != later[1]:
+            over.add(delivery)
+        if delivery not in over:
+            since[delivery], last[delivery] = at, (number, kind)
+    return since
+
+
 def _with_examples(found: Sequence[dict[str, Any]], using: str) -> list[Group]:
     firsts, lasts = {row["first"] for row in found}, {row["last"] for row in found}
     attempts = Attempt.objects.using(using)
-    since = dict(
-        attempts.filter(delivery_id__in=firsts)
-        .values_list("delivery_id")
-        .annotate(at=Min("finished_at"))
-        .order_by()
-    )
+    since = _since(attempts.filter(delivery_id__in=firsts))
     newest = attempts.filter(delivery_id__in=lasts).values("delivery_id").annotate(pk=Max("pk"))
     shown = {
         row.delivery_id: row

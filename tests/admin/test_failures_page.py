@@ -1,8 +1,12 @@
 """Failures, grouped by subscriber and cause."""
 
-import pytest
+from datetime import timedelta
 
-from eda_django.models import statistics
+import pytest
+from django.utils import timezone
+
+from eda_django.models import Attempt, statistics
+from eda_django.models.groups import groups
 from tests.console import TRACE, VIEW, dead, operator, retrying, text, url
 
 pytestmark = pytest.mark.django_db
@@ -28,6 +32,24 @@ def test_failures_are_grouped_by_subscriber_and_cause() -> None:
     ]
     assert page.context["groups"][0]["frame"] == "billing/services.py: vat"
     assert page.context["groups"][0]["since"] != ""
+
+
+def test_a_group_begins_with_the_round_and_the_cause_that_fail_now() -> None:
+    """Neither with what a retry had put right since, nor with another error before."""
+    now = timezone.now()
+    row = dead()
+    Attempt.objects.all().delete()
+    told = [(1, "ValueError"), (2, "ValueError"), (1, "KeyError"), (2, "ValueError")]
+    for hours, (number, kind) in zip((9, 8, 5, 3), told, strict=True):
+        at = now - timedelta(hours=hours)
+        Attempt.objects.create(delivery=row, number=number, finished_at=at, error_class=kind)
+    (group,) = groups("default")
+    assert group.since is not None
+    assert abs(group.since - now + timedelta(hours=3)) < timedelta(seconds=1)
+    Attempt.objects.filter(error_class="KeyError").update(error_class="ValueError")
+    (group,) = groups("default")
+    assert group.since is not None
+    assert abs(group.since - now + timedelta(hours=5)) < timedelta(seconds=1)
 
 
 def test_a_group_shows_a_traceback_to_whoever_may_see_attempts() -> None:
