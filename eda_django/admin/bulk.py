@@ -16,7 +16,7 @@ from ..models.locking import writing
 from ..models.selection import Selection
 from .acting import ask, back_of, is_meant, reason_of, verb_of
 from .display import LABELS, counted
-from .filters import selection_of
+from .filters import AGES, selection_of
 from .history import entry, log
 
 # What the parts of a Selection are called.
@@ -26,11 +26,16 @@ NAMES = {
     "queue": gettext_lazy("queue"),
     "error_class": gettext_lazy("error"),
     "fingerprint": gettext_lazy("cause"),
+    "age": gettext_lazy("age"),
     "until_event": gettext_lazy("events before number"),
     "search": gettext_lazy("search"),
 }
 # Those whose values have names, too.
-LABELLED = ("status", "error_class")
+LABELLED = {
+    "status": LABELS,
+    "error_class": LABELS,
+    "age": {name: label for name, (label, _length) in AGES.items()},
+}
 
 
 def begin(console: Any, request: HttpRequest) -> HttpResponse:
@@ -97,7 +102,7 @@ def meant_by(operation: BulkOperation) -> str:
 def in_words(selection: Selection) -> str:
     """Return what is selected as operators read it."""
     shown = (
-        f"{NAMES[name]}: {LABELS.get(value, value) if name in LABELLED else value}"
+        f"{NAMES[name]}: {LABELLED[name].get(value, value) if name in LABELLED else value}"
         for name, value in chosen_in(selection).items()
     )
     return ", ".join(shown) or _("all")

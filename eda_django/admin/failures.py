@@ -15,7 +15,7 @@ from ..conf import MAX_NAME
 from ..failures import site_frame_in
 from ..models import Delivery, Failure, FailureNote
 from ..models.bulk_operation import Verb
-from ..models.groups import Group, groups
+from ..models.groups import MAX_GROUPS, Group, groups
 from ..models.locking import writing
 from ..models.selection import Selection
 from ..payloads import text_problem, without
@@ -54,6 +54,7 @@ class FailureAdmin(PageAdmin):
         return {
             "groups": [self._shown(request, group) for group in found],
             "is_partial": any(group.partial for group in found),
+            "most": MAX_GROUPS if len(found) >= MAX_GROUPS else 0,
             "subscriber": subscriber,
             "verbs": verbs_for(request.user),
         }

@@ -209,7 +209,8 @@ def selection_of(query: Any) -> Selection | None:
     values = {name: query.get(name, "") for name in names} | {"search": query.get("q", "").strip()}
     if any(text_problem(value) for value in values.values()):
         return None
-    until = 0
-    if query.get("age") in AGES:
-        until = first_event_since(timezone.now() - AGES[query["age"]][1], Delivery.objects.db)
-    return Selection(until_event=until, **values)
+    age = query.get("age", "")
+    if age not in AGES:
+        return Selection(**values)
+    until = first_event_since(timezone.now() - AGES[age][1], Delivery.objects.db)
+    return Selection(age=age, until_event=until, **values)

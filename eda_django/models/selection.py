@@ -27,7 +27,8 @@ MAX_DIGITS = 18
 class Selection:
     """Deliveries by state, subscriber, queue, error, cause, the age of their event, and a search.
 
-    `until_event` is the number that the event must be below; 0 for any.
+    `until_event` is the number that the event must be below; 0 for any. `age` only names what that
+    number was found for.
     """
 
     status: str = ""
@@ -35,6 +36,7 @@ class Selection:
     queue: str = ""
     error_class: str = ""
     fingerprint: str = ""
+    age: str = ""
     until_event: int = 0
     search: str = ""
 

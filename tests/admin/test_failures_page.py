@@ -85,3 +85,16 @@ def test_what_was_not_counted_to_its_end_is_told_as_a_lower_bound(
 
 def test_nothing_fails() -> None:
     assert "Nothing fails." in text(operator(*VIEW), url("failure_changelist"))
+
+
+def test_where_the_bound_of_causes_is_reached_the_page_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for letter in "abc":
+        dead(fingerprint=letter * 32)
+    client = operator(*VIEW)
+    assert "No more than" not in text(client, url("failure_changelist"))
+    for module in ("eda_django.models.groups", "eda_django.admin.failures"):
+        monkeypatch.setattr(f"{module}.MAX_GROUPS", 2)
+    page = text(client, url("failure_changelist"))
+    assert "No more than 2 causes are shown" in page

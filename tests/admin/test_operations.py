@@ -73,13 +73,14 @@ def test_the_filter_is_told_in_words() -> None:
         queue="slow",
         error_class="aside",
         fingerprint="f0",
+        age="minute",
         until_event=7,
         search="order-7",
     )
     assert all(every.as_json().values())
     assert in_words(every) == (
         "state: Retrying, subscription: a.b, queue: slow, error: Set aside, cause: f0, "
-        "events before number: 7, search: order-7"
+        "age: Over a minute, events before number: 7, search: order-7"
     )
     assert in_words(Selection()) == "all"
     with override("de"):
@@ -256,3 +257,16 @@ def test_an_operation_is_cancelled_by_whoever_may_begin_one() -> None:
     assert said(client.post(cancel, follow=True)) == ["Cancelled. What was done stays done."]
     assert said(client.post(cancel, follow=True)) == ["It had ended already."]
     assert BulkOperation.objects.get().status == "cancelled"
+
+
+def test_an_age_is_told_as_it_was_chosen() -> None:
+    """The number that it stands for says nothing to whoever is asked."""
+    dead()
+    client = operator(*VIEW, "retry_delivery")
+    data = {"verb": "retry", "query": "age=minute"}
+    asked = client.post(url("delivery_act_on_all"), data).content.decode()
+    assert "age: Over a minute, events before number" in asked
+    client.post(url("delivery_act_on_all"), {**data, "confirmed": 1})
+    operation = BulkOperation.objects.get()
+    assert "age: Over a minute" in text(client, url("bulkoperation_change", operation.pk))
+    assert "age=minute" in log()[-1][1]
