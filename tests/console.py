@@ -8,6 +8,7 @@ from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import strip_tags
 
 from eda_django import publish
 from eda_django.models import Attempt, Delivery, OutboxEvent, RelayHeartbeat
@@ -106,4 +107,4 @@ def sentence() -> tuple[str, str, tuple[str, ...]]:
     """Return what the overview says first, and in which tone, and what it says then."""
     answer = operator(*VIEW).get(url("overview_changelist"))
     found = answer.context["health"]
-    return found.tone, found.sentence, found.rest
+    return found.tone, strip_tags(found.sentence), tuple(map(strip_tags, found.rest))

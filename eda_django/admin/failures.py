@@ -101,7 +101,9 @@ class FailureAdmin(PageAdmin):
         if group is None:
             return _nothing_left(request)
         if not is_meant(request, verb):
-            return ask(self, request, verb, "confirm_group.html", group=group, **_counts(group))
+            back = _page_of(group.subscriber, group.fingerprint)
+            about = {"group": group, "back": back, **_counts(group)}
+            return ask(self, request, verb, "confirm_group.html", **about)
         # A selection without a fingerprint means any, so without one it is only so many at once.
         if group.count > MAX_AT_ONCE and group.fingerprint:
             chosen = Selection(subscriber=group.subscriber, fingerprint=group.fingerprint)

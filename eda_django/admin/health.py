@@ -7,10 +7,12 @@ from typing import Any
 
 from django.urls import reverse
 from django.utils.html import format_html
+from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from ..dispatch import QueueState
+from ..models import Status
 from ..models.selection import ASIDE
 from .display import or_more, since
 
@@ -38,6 +40,8 @@ class Signs:
     aside: int
     unready: int
     oldest: datetime | None
+    # Where the console shows it, for whoever may see events.
+    oldest_page: str
     is_late: bool
     # None if Redis does not answer.
     queues: list[QueueState] | None
@@ -67,45 +71,59 @@ def judge(signs: Signs) -> Health:
 def _bad(signs: Signs) -> Iterator[str]:
     if not signs.relays:
         yield _("No relay runs: nothing new is delivered, and nothing is retried.")
-    if signs.queues is None and signs.needs_queues:
+    # With no relay alive nobody knows whether one would need Redis: better a word too many.
+    if signs.queues is None and (signs.needs_queues or not signs.relays):
         yield _("Redis does not answer: nothing reaches the workers.")
     for queue in signs.queues or ():
         if queue.depth and not queue.workers:
-            yield ngettext(
+            text = ngettext(
                 "No worker takes jobs from queue %(name)s, where %(count)d waits.",
                 "No worker takes jobs from queue %(name)s, where %(count)d wait.",
                 queue.depth,
             ) % {"name": queue.name, "count": queue.depth}
+            yield _link("delivery", text, status=Status.QUEUED, queue=queue.name)
     if signs.dead:
-        yield ngettext(
+        text = ngettext(
             "%(count)s delivery is dead: nobody tries it again until you do.",
             "%(count)s deliveries are dead: nobody tries them again until you do.",
             signs.many("dead"),
         ) % signs.shown("dead")
+        yield _link("failure", text)
 
 
 def _odd(signs: Signs) -> Iterator[Any]:
     if signs.is_late:
-        yield _("The oldest undelivered event has waited for %(time)s.") % {
+        text = _("The oldest undelivered event has waited for %(time)s.") % {
             "time": since(signs.oldest)
         }
+        yield _linked(signs.oldest_page, text)
     if signs.retrying:
-        yield ngettext(
+        text = ngettext(
             "%(count)s delivery failed and will be tried again.",
             "%(count)s deliveries failed and will be tried again.",
             signs.many("retrying"),
         ) % signs.shown("retrying")
+        yield _link("failure", text)
     if signs.unready:
         text = ngettext(
             "%(count)s delivery waits for code or a queue that is not there.",
             "%(count)s deliveries wait for code or a queue that is not there.",
             signs.many("unready"),
         ) % signs.shown("unready")
-        page = reverse("admin:eda_django_delivery_changelist")
-        yield format_html('<a href="{}?error_class={}">{}</a>', page, ASIDE, text)
+        yield _link("delivery", text, error_class=ASIDE)
     if signs.aside:
         yield ngettext(
             "%(count)s event waits for code that knows its type.",
             "%(count)s events wait for code that knows their types.",
             signs.many("aside"),
         ) % signs.shown("aside")
+
+
+def _link(model: str, text: str, **query: str) -> str:
+    """Return the sentence with the way to the list of what it speaks of."""
+    page = reverse(f"admin:eda_django_{model}_changelist")
+    return _linked(f"{page}?{urlencode(query)}" if query else page, text)
+
+
+def _linked(page: str, text: str) -> str:
+    return format_html('<a href="{}">{}</a>', page, text) if page else text

@@ -56,7 +56,8 @@ class OperationAdmin(ReadOnlyAdmin):
         return self.show(
             request,
             "operation.html",
-            f"{row.get_verb_display()}: {row.get_status_display()}",
+            # Not its state, which changes: the live part of the page says that.
+            f"{row.get_verb_display()} #{row.pk}",
             operation=row,
             original=row,
             selected=meant_by(row),

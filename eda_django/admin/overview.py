@@ -8,10 +8,12 @@ from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy
 
-from ..dispatch import queue_states
+from .. import conf
+from ..dispatch import QueueState, queue_states
 from ..models import OutboxEvent, Overview, RelayHeartbeat, Status, statistics, volumes
 from ..models.statistics import Backlog, Done
 from ..models.status import RETRYING
@@ -30,6 +32,8 @@ class Row:
     name: str
     queue: str = ""
     is_known: bool = False
+    # Jobs wait in its queue, and no worker takes them.
+    is_stuck: bool = False
     counts: dict[str, int] = field(default_factory=dict)
     # States of which not all deliveries were counted.
     partial: frozenset[str] = frozenset()
@@ -40,7 +44,7 @@ class Row:
 
     @property
     def is_bad(self) -> bool:
-        return bool(self.counts.get("dead"))
+        return self.is_stuck or bool(self.counts.get("dead"))
 
     @property
     def success_ago(self) -> str:
@@ -69,10 +73,10 @@ class OverviewAdmin(PageAdmin):
     scripts = ("eda_django/console.js",)
 
     def context(self, request: HttpRequest) -> dict[str, Any]:
-        return overview()
+        return overview(request)
 
 
-def overview() -> dict[str, Any]:
+def overview(request: HttpRequest) -> dict[str, Any]:
     """Return everything that the page shows, by a number of statements that does not grow."""
     using = str(OutboxEvent.objects.db)
     names = statistics.subscribers_with_history(using)
@@ -82,10 +86,12 @@ def overview() -> dict[str, Any]:
     queues = queue_states()
     relays = list(RelayHeartbeat.objects.using(using).with_now().order_by("-beat_at"))
     alive = [relay for relay in relays if relay.is_alive]
-    fresh = OutboxEvent.objects.using(using).fresh().order_by("id").values_list("time", flat=True)
-    first_fresh = fresh.first()
-    undelivered = [_oldest(using, waiting), first_fresh, *(one.first_at for one in aside.values())]
-    oldest = min((at for at in undelivered if at), default=None)
+    events = OutboxEvent.objects.using(using)
+    first_fresh = events.fresh().order_by("id").values_list("time", "pk").first()
+    # Of those that are set aside no number is known.
+    put_aside = ((one.first_at, None) for one in aside.values())
+    undelivered = [_oldest(events, waiting), first_fresh, *put_aside]
+    oldest, number = min((one for one in undelivered if one), key=_time, default=(None, None))
     signs = Signs(
         relays=len(alive),
         dead=_sum(part for part in waiting if part.status == Status.DEAD),
@@ -93,6 +99,7 @@ def overview() -> dict[str, Any]:
         unready=_sum(part for part in waiting if part.is_aside),
         aside=volumes.total(aside),
         oldest=oldest,
+        oldest_page=_page_of(number) if OverviewAdmin.may(request, "view_outboxevent") else "",
         is_late=oldest is not None and oldest < timezone.now() - timedelta(seconds=LATE),
         queues=queues,
         needs_queues=any(not relay.inline for relay in alive),
@@ -103,10 +110,10 @@ def overview() -> dict[str, Any]:
         "oldest": oldest,
         "oldest_since": since(oldest),
         "is_oldest_of_all": partial <= {Status.DEAD},
-        "rows": _rows(using, names, waiting, partial),
+        "rows": _rows(using, names, waiting, partial, queues or ()),
         "charts": charts(using, names),
         "relays": [(relay, heartbeat(relay)) for relay in relays],
-        "lag": since(first_fresh),
+        "lag": since(first_fresh[0]) if first_fresh else "",
         "queues": queues,
         "runs_inline": bool(alive) and not signs.needs_queues,
         "now": timezone.now(),
@@ -119,14 +126,24 @@ def _partial(waiting: Sequence[Backlog]) -> frozenset[str]:
     return frozenset(found | ({RETRYING, "unready"} if Status.PENDING in found else set()))
 
 
-def _oldest(using: str, waiting: Iterable[Backlog]) -> datetime | None:
+def _oldest(events: Any, waiting: Iterable[Backlog]) -> tuple[datetime, int] | None:
     first = min((part.oldest for part in waiting if part.status != Status.DEAD), default=None)
     if first is None:
         return None
-    found: datetime | None = (
-        OutboxEvent.objects.using(using).filter(pk=first).values_list("time", flat=True).first()
-    )
+    rows = events.filter(pk=first).values_list("time", "pk")
+    found: tuple[datetime, int] | None = rows.first()
     return found
+
+
+def _time(found: tuple[datetime, Any]) -> datetime:
+    return found[0]
+
+
+def _page_of(number: int | None) -> str:
+    """Return the address of an event's page, or of the list of those that are set aside."""
+    if number is None:
+        return reverse("admin:eda_django_outboxevent_changelist") + "?state=aside"
+    return reverse("admin:eda_django_outboxevent_change", args=[number])
 
 
 def _sum(waiting: Iterable[Backlog]) -> int:
@@ -134,12 +151,18 @@ def _sum(waiting: Iterable[Backlog]) -> int:
 
 
 def _rows(
-    using: str, names: Sequence[str], waiting: Iterable[Backlog], partial: frozenset[str]
+    using: str,
+    names: Sequence[str],
+    waiting: Iterable[Backlog],
+    partial: frozenset[str],
+    queues: Iterable[QueueState],
 ) -> list[Row]:
     rows: dict[str, Row] = {}
+    stuck = {queue.name for queue in queues if queue.depth and not queue.workers}
     for subscription in registry:
+        queue = subscription.queue or conf.get("QUEUE")
         rows[subscription.name] = Row(
-            subscription.name, queue=subscription.queue or "", is_known=True
+            subscription.name, queue=queue, is_known=True, is_stuck=queue in stuck
         )
     for part in waiting:
         row = rows.setdefault(part.subscriber, Row(part.subscriber))

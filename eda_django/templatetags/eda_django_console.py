@@ -14,4 +14,4 @@ register.filter("breakable", breakable)
 @register.inclusion_tag("admin/eda_django/includes/overview.html", takes_context=True)
 def eda_overview(context: Any) -> dict[str, Any]:
     """Render the overview. The template asks first whether the user may see it."""
-    return {**overview(), "request": context["request"]}
+    return {**overview(context["request"]), "request": context["request"]}

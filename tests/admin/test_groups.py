@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 import pytest
+from django.utils.http import urlencode
 
 from eda_django.models import FailureNote
 from eda_django.relay import Relay
@@ -118,6 +119,18 @@ def test_a_whole_group_is_retried_after_asking() -> None:
     assert said(answer) == ["3 deliveries are retried."]
     assert [status(row) for row in rows] == ["pending"] * 3
     assert status(other) == "dead"
+
+
+def test_a_delivery_and_the_question_lead_back_to_the_group() -> None:
+    row = dead()
+    client = operator(*VIEW, "retry_delivery")
+    page = f"{url('failure_group')}?{urlencode(group_of(row))}".replace("&", "&amp;")
+    link = f'<a href="{page}">Others with this cause</a>'
+    assert link in text(client, url("delivery_change", row.pk))
+    without = dead(fingerprint="")
+    assert "Others with this cause" not in text(client, url("delivery_change", without.pk))
+    asked = client.post(url("failure_act"), {**group_of(row), "verb": "retry"})
+    assert f'cancel-link" href="{page}"' in asked.content.decode()
 
 
 def test_a_whole_group_is_discarded_with_a_reason_only() -> None:

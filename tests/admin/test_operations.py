@@ -35,6 +35,8 @@ def test_everything_that_the_filter_matches_is_done_by_a_relay_and_shown() -> No
     operation = BulkOperation.objects.get()
     page = url("bulkoperation_change", operation.pk)
     assert b"No relay runs" in client.get(page).content
+    # The title is not refreshed: it says nothing that changes.
+    assert client.get(page).context["title"] == f"Discard #{operation.pk}"
     Relay(transport=Recorder()).drain()
     content = client.get(page).content.decode()
     assert "3 deliveries were discarded." in content

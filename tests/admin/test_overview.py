@@ -101,6 +101,42 @@ def test_a_queue_that_nobody_works_on_is_bad_if_something_waits_there(
         assert sentence()[:2] == ("bad", said)
 
 
+def test_sentences_lead_to_what_they_speak_of(quiet: list[QueueState]) -> None:
+    quiet[:] = [QueueState(name="default", depth=1, workers=0)]
+    old = dead(status="pending", attempts=0, due_at=timezone.now(), finished_at=None).event
+    OutboxEvent.objects.update(time=timezone.now() - timedelta(seconds=health.LATE + 60))
+    dead()
+    retrying()
+    found = operator(*VIEW).get(url("overview_changelist")).context["health"]
+    ways = re.findall('href="([^"]+)"', " ".join([found.sentence, *found.rest]))
+    assert ways == [
+        f"{url('delivery_changelist')}?status=queued&amp;queue=default",
+        url("failure_changelist"),
+        url("outboxevent_change", old.pk),
+        url("failure_changelist"),
+    ]
+    # Who may not see events is not sent to one.
+    page = text(operator("view_delivery"), url("overview_changelist"))
+    assert "The oldest undelivered event has waited" in page
+    assert url("outboxevent_change", old.pk) not in page
+
+
+def test_a_subscription_whose_queue_has_no_worker_is_marked(quiet: list[QueueState]) -> None:
+    quiet[:] = [QueueState(name="slow", depth=1, workers=0)]
+    answer = operator(*VIEW).get(url("overview_changelist"))
+    rows = {row.name: row for row in answer.context["rows"]}
+    marked = {row.queue for row in rows.values() if row.is_bad}
+    assert marked == {"slow"}
+    assert '<span class="quiet">slow</span>' in answer.content.decode()
+
+
+def test_without_a_relay_too_a_redis_that_is_away_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("eda_django.admin.overview.queue_states", lambda: None)
+    _tone, words, rest = sentence()
+    assert words.startswith("No relay runs")
+    assert rest == ("Redis does not answer: nothing reaches the workers.",)
+
+
 def test_a_redis_that_is_away_is_told_and_breaks_nothing() -> None:
     beat()
     beat(inline=True)
@@ -135,7 +171,7 @@ def test_what_waits_for_code_or_a_queue_is_told_with_the_way_to_it() -> None:
     dead(status="succeeded", error_class=SET_ASIDE[0])
     page = "/admin/eda_django/delivery/?error_class=aside"
     words = "3 deliveries wait for code or a queue that is not there."
-    assert sentence()[:2] == ("odd", f'<a href="{page}">{words}</a>')
+    assert sentence()[:2] == ("odd", words)
     assert f'<a href="{page}">{words}</a>' in text(operator(*VIEW), url("overview_changelist"))
     assert len(operator(*VIEW).get(page).context["cl"].result_list) == 3
 
