@@ -13,7 +13,7 @@ from .. import signals
 from ..models import BulkOperation, Delivery
 from ..models.bulk_operation import Verb, within_reach
 from ..models.locking import writing
-from ..models.selection import Selection
+from ..models.selection import SAME_KEY, Selection
 from .acting import ask, back_of, is_meant, reason_of, verb_of
 from .display import LABELS, counted
 from .filters import AGES, selection_of
@@ -59,6 +59,7 @@ def begin(console: Any, request: HttpRequest) -> HttpResponse:
         query=query.urlencode(),
         back=back_of(request),
         selected=in_words(selection),
+        most=SAME_KEY if selection.is_cut(Delivery.objects.db) else 0,
         is_everything=not chosen_in(selection),
         reach=counted(reach.counts, reach.partial),
     )

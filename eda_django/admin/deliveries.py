@@ -18,6 +18,7 @@ from django.utils.translation import gettext_lazy
 from ..models import Attempt, Delivery, OutboxEvent, Status
 from ..models.bulk_operation import STATES, Verb
 from ..models.past_operations import past_operations
+from ..models.selection import SAME_KEY
 from ..models.status import FINISHED
 from ..payloads import without
 from .acting import PERMISSIONS, Wish, fulfil, verbs_for
@@ -40,6 +41,9 @@ from .masking import as_json, secrets_of
 class DeliveryChangeList(KeysetChangeList):
     """Shows what the selection means, so that a bulk operation acts on what was seen."""
 
+    # How many events of a key were looked at, where there may be more.
+    most_of_key = 0
+
     def get_queryset(self, request: HttpRequest, *args: Any, **kwargs: Any) -> QuerySet[Any]:
         self.selection = selection_of(request.GET)
         rows = super().get_queryset(request, *args, **kwargs)
@@ -47,6 +51,8 @@ class DeliveryChangeList(KeysetChangeList):
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
+        if self.selection and self.selection.is_cut(self.queryset.db):
+            self.most_of_key = SAME_KEY
         # No time of its own says since when a queued one waits.
         queued = [row for row in self.result_list if row.status == Status.QUEUED]
         if queued:

@@ -123,6 +123,13 @@ class Selection:
     def _is_cause(self) -> bool:
         return bool(self.subscriber and self.fingerprint)
 
+    def is_cut(self, using: str) -> bool:
+        """Whether there may be more events of the key that is searched for than are looked at."""
+        if not self.search:
+            return False
+        events: Any = OutboxEvent.objects.using(using).filter(key=self.search).order_by("-pk")
+        return len(events.values_list("pk", flat=True)[:SAME_KEY]) >= SAME_KEY
+
     def _found(self, using: str) -> Q:
         """An event's id, a key, or a delivery's number, exactly."""
         events: Any = OutboxEvent.objects.using(using)

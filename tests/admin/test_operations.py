@@ -272,3 +272,20 @@ def test_an_age_is_told_as_it_was_chosen() -> None:
     operation = BulkOperation.objects.get()
     assert "age: Over a minute" in text(client, url("bulkoperation_change", operation.pk))
     assert "age=minute" in log()[-1][1]
+
+
+def test_a_key_with_more_events_than_are_looked_at_is_told_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for _ in range(2):
+        dead(event=event_row(key="order-7"))
+    client = operator(*VIEW, "retry_delivery")
+    data = {"verb": "retry", "query": "q=order-7"}
+    told = "Of this key no more than the newest"
+    page = f"{url('delivery_changelist')}?q=order-7"
+    assert told not in text(client, page)
+    for module in ("models.selection", "admin.bulk", "admin.deliveries"):
+        monkeypatch.setattr(f"eda_django.{module}.SAME_KEY", 2)
+    assert f"{told} 2 events" in text(client, page)
+    asked = client.post(url("delivery_act_on_all"), data).content.decode()
+    assert f"{told} 2 events" in asked
