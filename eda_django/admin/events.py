@@ -5,6 +5,8 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy
 
 from .. import conf
@@ -39,17 +41,31 @@ class EventChangeList(KeysetChangeList):
             event.progress = progress.get(event.pk, Progress())
 
 
+@admin.display(description=gettext_lazy("type, key"))
+def what(event: OutboxEvent) -> SafeString:
+    """Return the type, and below it the key: a column more would hide what is wrong."""
+    return below(breakable(event.type), event.key or "")
+
+
+# The class of its cells, for the style sheet.
+what.__name__ = "type"
+
+
+def below(first: SafeString, second: str) -> SafeString:
+    if not second:
+        return first
+    return format_html('{}<br><span class="quiet">{}</span>', first, second)
+
+
 @admin.register(OutboxEvent)
 class EventAdmin(KeysetAdmin):
     viewers = ("view_outboxevent",)
     list_display = (
-        column("event_id", gettext_lazy("event id")),
+        what,
         "worst",
         "done",
-        column("type", gettext_lazy("type"), breakable),
         column("time", gettext_lazy("time")),
-        column("key", gettext_lazy("key")),
-        column("error", gettext_lazy("error")),
+        column("event_id", gettext_lazy("event id")),
     )
     list_filter = (EventStateFilter, PeriodFilter, SourceFilter, TypeFilter)
     search_fields = ("event_id",)
@@ -96,7 +112,7 @@ class EventAdmin(KeysetAdmin):
 
     @admin.display(description=gettext_lazy("state"))
     def worst(self, event: Any) -> str:
-        return badge(event_state(event, event.progress))
+        return below(badge(event_state(event, event.progress)), event.error)
 
     def show_row(self, request: HttpRequest, row: Any) -> HttpResponse:
         sees_deliveries = self.may(request, "view_delivery")

@@ -102,3 +102,9 @@ def test_who_gets_everything_stands_in_the_middle_of_the_drawing() -> None:
     }
     found = [box.name for box in drawing(types).boxes if box.kind == "subscriber"]
     assert found == ["s0", "s1", "s2", "s3", "audit", *(f"s{n}" for n in range(4, 9))]
+
+
+def test_the_fields_of_a_type_take_no_room_until_they_are_asked_for() -> None:
+    page = text(operator(*VIEW), url("catalogueentry_changelist"))
+    assert "<details><summary>Fields</summary><code>text: str</code>" in page
+    assert '<th scope="col">Fields</th>' not in page

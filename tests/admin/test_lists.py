@@ -13,9 +13,9 @@ from django.utils.formats import date_format
 
 from eda_django import publish
 from eda_django.admin.display import breakable
-from eda_django.models import RelayHeartbeat
+from eda_django.models import OutboxEvent, RelayHeartbeat
 from tests.admin.lists import LISTS, address, deliver, fail, shown
-from tests.console import dead, event_row
+from tests.console import VIEW, dead, event_row, operator, text, url
 from tests.testapp.events import Noted
 
 pytestmark = pytest.mark.django_db
@@ -172,3 +172,16 @@ def test_a_queued_delivery_shows_since_when_its_event_waits() -> None:
     page = user("view_delivery").get(address("delivery")).content.decode()
     assert f"published {at}" in page
     assert page.count("published ") == 2
+
+
+def test_the_list_of_events_begins_with_what_a_phone_has_room_for() -> None:
+    row = event_row(key="order-7")
+    OutboxEvent.objects.filter(pk=row.pk).update(
+        relayed_at=None, available_at=timezone.now(), error="no code"
+    )
+    page = text(operator(*VIEW), url("outboxevent_changelist"))
+    body = page[page.index('id="result_list"') :]
+    cells = re.findall(r'<t[hd] class="field-(\w+)[^"]*"', body)
+    assert cells == ["type", "worst", "done", "time", "event_id"]
+    assert '<br><span class="quiet">order-7</span></a>' in body
+    assert 'Set aside</span><br><span class="quiet">no code</span></td>' in body
