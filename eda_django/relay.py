@@ -158,6 +158,8 @@ class Relay:
             moved += self.fan_out(floor=outlook.floor, release=outlook.must_release)
         if outlook.must_push:
             moved += self.push_due()
+        else:
+            self.gathering.is_held_up = False
         if outlook.must_reconcile and self.clock() >= self._next_reconcile:
             changed = self.reconcile()
             self._next_reconcile = self.clock() + (0.0 if changed else SLOW)

@@ -124,6 +124,15 @@ class TestRelay:
         relay.fan_out()
         assert sorted(statuses("slow")) == [Status.PENDING] + [Status.QUEUED] * 5
 
+    def test_a_look_that_finds_nothing_due_ends_that(self, transport: Recorder) -> None:
+        """The batch may have been the last, and full by chance."""
+        relay = Relay(transport=transport)
+        relay.gathering.is_held_up = True
+        relay.poll()
+        happen(1)
+        relay.poll()
+        assert statuses("slow") == [Status.PENDING]
+
     def test_drain_leaves_nothing_behind(self, transport: Recorder) -> None:
         """G2: after `relay --once` nobody comes to push what was gathered."""
         happen(3)
