@@ -92,6 +92,13 @@ def _bad(signs: Signs) -> Iterator[str]:
 
 
 def _odd(signs: Signs) -> Iterator[Any]:
+    paused = [queue.name for queue in signs.queues or () if queue.is_paused]
+    if paused:
+        yield ngettext(
+            "Queue %(names)s is paused: its workers start nothing until rqresume.",
+            "Queues %(names)s are paused: their workers start nothing until rqresume.",
+            len(paused),
+        ) % {"names": ", ".join(paused)}
     if signs.is_late:
         text = _("The oldest undelivered event has waited for %(time)s.") % {
             "time": since(signs.oldest)

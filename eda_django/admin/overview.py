@@ -1,8 +1,6 @@
 """The overview: what an operator who was woken looks at first."""
 
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,56 +10,16 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy
 
-from .. import conf
-from ..dispatch import QueueState, queue_states
+from ..dispatch import queue_states
 from ..models import OutboxEvent, Overview, RelayHeartbeat, Status, statistics, volumes
-from ..models.statistics import Backlog, Done
+from ..models.statistics import Backlog
 from ..models.status import RETRYING
-from ..registry import registry
-from .display import or_more, since, span
+from .display import since
 from .health import LATE, Signs, judge
 from .readonly import PageAdmin
 from .relays import heartbeat
+from .subscriptions import subscriptions
 from .traffic import charts
-
-
-@dataclass(slots=True)
-class Row:
-    """One subscription: what waits, and how it went of late."""
-
-    name: str
-    queue: str = ""
-    is_known: bool = False
-    # Jobs wait in its queue, and no worker takes them.
-    is_stuck: bool = False
-    counts: dict[str, int] = field(default_factory=dict)
-    # States of which not all deliveries were counted.
-    partial: frozenset[str] = frozenset()
-    rate: str = ""
-    wait: tuple[str, str] = ("", "")
-    run: tuple[str, str] = ("", "")
-    last_success: datetime | None = None
-
-    @property
-    def is_bad(self) -> bool:
-        return self.is_stuck or bool(self.counts.get("dead"))
-
-    @property
-    def success_ago(self) -> str:
-        return since(self.last_success)
-
-    @property
-    def cells(self) -> list[tuple[str, int, str]]:
-        """The counts, by state, in the table's order, as numbers and as they are shown."""
-        counts = [(state, self.counts.get(state, 0)) for state in STATES]
-        return [
-            (state, count, or_more(count, is_partial=state in self.partial))
-            for state, count in counts
-        ]
-
-
-# What is wrong first: a phone shows no more than two of them at once.
-STATES = ("dead", RETRYING, Status.PENDING, Status.QUEUED, Status.RUNNING)
 
 
 @admin.register(Overview)
@@ -90,7 +48,8 @@ def overview(request: HttpRequest) -> dict[str, Any]:
     first_fresh = events.fresh().order_by("id").values_list("time", "pk").first()
     # Of those that are set aside no number is known.
     put_aside = ((one.first_at, None) for one in aside.values())
-    undelivered = [_oldest(events, waiting), first_fresh, *put_aside]
+    times = _times(events, waiting)
+    undelivered = [*((time, pk) for pk, time in times.items()), first_fresh, *put_aside]
     oldest, number = min((one for one in undelivered if one), key=_time, default=(None, None))
     signs = Signs(
         relays=len(alive),
@@ -110,7 +69,7 @@ def overview(request: HttpRequest) -> dict[str, Any]:
         "oldest": oldest,
         "oldest_since": since(oldest),
         "is_oldest_of_all": partial <= {Status.DEAD},
-        "rows": _rows(using, names, waiting, partial, queues or ()),
+        "rows": subscriptions(using, names, waiting, partial, queues or (), times),
         "charts": charts(using, names),
         "relays": [(relay, heartbeat(relay)) for relay in relays],
         "lag": since(first_fresh[0]) if first_fresh else "",
@@ -126,13 +85,10 @@ def _partial(waiting: Sequence[Backlog]) -> frozenset[str]:
     return frozenset(found | ({RETRYING, "unready"} if Status.PENDING in found else set()))
 
 
-def _oldest(events: Any, waiting: Iterable[Backlog]) -> tuple[datetime, int] | None:
-    first = min((part.oldest for part in waiting if part.status != Status.DEAD), default=None)
-    if first is None:
-        return None
-    rows = events.filter(pk=first).values_list("time", "pk")
-    found: tuple[datetime, int] | None = rows.first()
-    return found
+def _times(events: Any, waiting: Iterable[Backlog]) -> dict[int, datetime]:
+    """Return when the first event was published that each part waits for, by its number."""
+    firsts = {part.oldest for part in waiting if part.status != Status.DEAD}
+    return dict(events.filter(pk__in=firsts).values_list("pk", "time"))
 
 
 def _time(found: tuple[datetime, Any]) -> datetime:
@@ -148,51 +104,3 @@ def _page_of(number: int | None) -> str:
 
 def _sum(waiting: Iterable[Backlog]) -> int:
     return sum(part.count for part in waiting)
-
-
-def _rows(
-    using: str,
-    names: Sequence[str],
-    waiting: Iterable[Backlog],
-    partial: frozenset[str],
-    queues: Iterable[QueueState],
-) -> list[Row]:
-    rows: dict[str, Row] = {}
-    stuck = {queue.name for queue in queues if queue.depth and not queue.workers}
-    for subscription in registry:
-        queue = subscription.queue or conf.get("QUEUE")
-        rows[subscription.name] = Row(
-            subscription.name, queue=queue, is_known=True, is_stuck=queue in stuck
-        )
-    for part in waiting:
-        row = rows.setdefault(part.subscriber, Row(part.subscriber))
-        state = RETRYING if part.is_retry else str(part.status)
-        row.counts[state] = row.counts.get(state, 0) + part.count
-    samples: dict[str, list[Done]] = defaultdict(list)
-    for done in statistics.latest_done(using, names):
-        samples[done.subscriber].append(done)
-    for name, at in statistics.last_successes(using, names).items():
-        rows.setdefault(name, Row(name)).last_success = at
-    for name, sample in samples.items():
-        _measure(rows.setdefault(name, Row(name)), sample)
-    for row in rows.values():
-        row.partial = partial
-    return sorted(rows.values(), key=lambda row: (not row.is_bad, row.name))
-
-
-def _measure(row: Row, sample: Sequence[Done]) -> None:
-    # An operator's discard says nothing of how the subscriber does.
-    tried = [done.status for done in sample if done.status != Status.DISCARDED]
-    good = tried.count(Status.SUCCEEDED)
-    row.rate = f"{100 * good // len(tried)} %" if tried else ""
-    row.wait = _percentiles([done.wait for done in sample if done.wait is not None])
-    row.run = _percentiles([done.run for done in sample if done.run is not None])
-
-
-def _percentiles(seconds: list[float]) -> tuple[str, str]:
-    """Return the median and the 95th percentile, in words."""
-    if not seconds:
-        return "", ""
-    ordered = sorted(seconds)
-    middle, nearly_all = ordered[len(ordered) // 2], ordered[(len(ordered) * 95) // 100]
-    return span(timedelta(seconds=middle)), span(timedelta(seconds=nearly_all))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from redis.exceptions import RedisError
 from rq import Queue
+from rq.suspension import WORKERS_SUSPENDED
 from rq.worker_registration import WORKERS_BY_QUEUE_KEY
 
 from .. import conf
@@ -18,11 +19,15 @@ TIMEOUT = 0.5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueState:
-    """Jobs that wait in a queue, and workers that live and take from it."""
+    """Jobs that wait in a queue, and workers that live and take from it.
+
+    `is_paused`: RQ's workers were suspended, with all queues of this Redis.
+    """
 
     name: str
     depth: int
     workers: int
+    is_paused: bool = False
 
 
 def queue_states() -> list[QueueState] | None:
@@ -48,7 +53,8 @@ def _states(names: list[str]) -> Iterable[QueueState]:
         for name in names:
             pipe.llen(Queue(name, connection=connection).key)
             pipe.smembers(WORKERS_BY_QUEUE_KEY % name)
-        answers = pipe.execute()
+        pipe.exists(WORKERS_SUSPENDED)
+        *answers, suspended = pipe.execute()
     depths, registered = answers[::2], answers[1::2]
     keys = sorted({key for found in registered for key in found})
     with connection.pipeline(transaction=False) as pipe:
@@ -57,4 +63,9 @@ def _states(names: list[str]) -> Iterable[QueueState]:
             pipe.exists(key)
         alive = {key for key, is_there in zip(keys, pipe.execute(), strict=True) if is_there}
     for name, depth, found in zip(names, depths, registered, strict=True):
-        yield QueueState(name=name, depth=depth, workers=len(alive & set(found)))
+        yield QueueState(
+            name=name,
+            depth=depth,
+            workers=len(alive & set(found)),
+            is_paused=bool(suspended),
+        )

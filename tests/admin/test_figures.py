@@ -113,4 +113,7 @@ def test_a_state_that_was_not_counted_to_its_end_is_told_as_a_lower_bound(
     monkeypatch.setattr(statistics, "MOST", 1)
     assert "1 or more deliveries failed and will be tried again." in sentence()[2]
     page = operator(*VIEW).get(url("overview_changelist"))
+    oldest = {row.name: row.oldest_since for row in page.context["rows"]}
+    assert oldest["testapp.behave"].endswith(" or more")
+    assert oldest["testapp.mail"] == ""
     assert "at least" in page.content.decode()

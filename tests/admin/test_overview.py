@@ -31,6 +31,7 @@ from tests.console import (
 from tests.testapp.events import Noted
 
 pytestmark = pytest.mark.django_db
+NAMES = ("default", "slow")
 
 
 @pytest.mark.usefixtures("quiet")
@@ -128,6 +129,40 @@ def test_a_subscription_whose_queue_has_no_worker_is_marked(quiet: list[QueueSta
     marked = {row.queue for row in rows.values() if row.is_bad}
     assert marked == {"slow"}
     assert '<span class="quiet">slow</span>' in answer.content.decode()
+
+
+def test_paused_queues_are_told_and_marked(quiet: list[QueueState]) -> None:
+    beat()
+    quiet[:] = [QueueState(name="mail", depth=0, workers=1, is_paused=True)]
+    said = "Queue mail is paused: its workers start nothing until rqresume."
+    assert sentence() == ("odd", said, ())
+    quiet += [QueueState(name=name, depth=0, workers=1, is_paused=name == "slow") for name in NAMES]
+    said = "Queues mail, slow are paused: their workers start nothing until rqresume."
+    assert sentence()[:2] == ("odd", said)
+    answer = operator(*VIEW).get(url("overview_changelist"))
+    assert {row.queue for row in answer.context["rows"] if row.is_paused} == {"slow"}
+    page = answer.content.decode()
+    marked = [line for line in page.split("<tr") if ">paused</span>" in line]
+    # Its subscription and both queues.
+    assert len(marked) == 3
+
+
+@pytest.mark.usefixtures("quiet")
+def test_a_subscription_tells_how_long_its_oldest_event_has_waited() -> None:
+    now = timezone.now()
+    claim: dict[str, Any] = {"lease_until": now, "token": uuid4(), "finished_at": None}
+    fresh: dict[str, Any] = {"due_at": now, "attempts": 0, "finished_at": None}
+    waiting: dict[str, dict[str, Any]] = {"pending": fresh, "queued": claim, "running": claim}
+    # What is dead waits for nothing; and what ended has ended.
+    ages = {"dead": 9, "succeeded": 8, "queued": 7, "pending": 6, "running": 5}
+    for status, hours in ages.items():
+        event = dead(status=status, **waiting.get(status, {})).event
+        OutboxEvent.objects.filter(pk=event.pk).update(time=now - timedelta(hours=hours))
+    dead("testapp.mail")
+    page = operator(*VIEW).get(url("overview_changelist"))
+    rows = {row.name: row.oldest_since for row in page.context["rows"]}
+    assert (rows["testapp.behave"], rows["testapp.mail"]) == ("7 h", "")
+    assert page.context["oldest_since"] == "7 h"
 
 
 def test_without_a_relay_too_a_redis_that_is_away_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

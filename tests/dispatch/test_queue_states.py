@@ -7,6 +7,7 @@ from typing import Any
 import django_rq
 import pytest
 from rq import Worker
+from rq.suspension import resume, suspend
 
 from eda_django.dispatch import QueueState, queue_states, queues
 from tests.dispatch.queues import a_chunk, elsewhere, push
@@ -75,6 +76,21 @@ def test_queues_on_several_servers_are_each_asked_where_they_are(
         found = states()
     assert (found["fast"].depth, found["fast"].workers) == (1, 0)
     assert (found["slow"].depth, found["slow"].workers) == (2, 1)
+
+
+def test_queues_are_paused_where_the_workers_of_their_redis_are_suspended(
+    redis_client: Any, settings: Any
+) -> None:
+    there = {**settings.RQ_QUEUES["slow"], "DB": 1}
+    settings.RQ_QUEUES = {**settings.RQ_QUEUES, "slow": there}
+    subscribe("fast", "slow")
+    assert not any(state.is_paused for state in states().values())
+    connection = django_rq.get_queue("slow").connection
+    suspend(connection)
+    try:
+        assert [name for name, state in states().items() if state.is_paused] == ["slow"]
+    finally:
+        resume(connection)
 
 
 # redis-py 5.0 leaves the socket of a failed connect to the garbage collector.
