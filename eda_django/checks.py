@@ -30,6 +30,7 @@ def register() -> None:
     for check in (
         check_settings,
         check_lease,
+        check_time_zones,
         check_default_queue,
         check_subscriptions,
         check_event_types,
@@ -55,6 +56,20 @@ def check_lease(**_: Any) -> list[CheckMessage]:
             f"EDA_DJANGO['LEASE'] is {lease:g} s: if a worker takes longer than that from getting "
             f"a job to starting it, its claim is gone each time, and nothing is ever delivered.",
             f"Set it to {SHORTEST_LEASE:g} or more.",
+        )
+    ]
+
+
+def check_time_zones(**_: Any) -> list[CheckMessage]:
+    """E007: naive times, which this library's can't be compared with."""
+    if settings.USE_TZ:
+        return []
+    return [
+        _error(
+            "E007",
+            "USE_TZ is False: times of events and deliveries would be stored in one zone and read "
+            "in another, and the console fails where it compares them.",
+            "Set USE_TZ = True. TIME_ZONE may stay as it is.",
         )
     ]
 

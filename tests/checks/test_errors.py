@@ -27,7 +27,7 @@ def test_the_checks_are_registered_once():
     checks.register()
     assert len(check_registry.get_checks()) == before
     tagged = check_registry.get_checks()
-    assert sum(check.__module__ == "eda_django.checks" for check in tagged) == 8
+    assert sum(check.__module__ == "eda_django.checks" for check in tagged) == 9
 
 
 @override_settings(EDA_DJANGO={"BATCH_SZIE": 5})
@@ -190,4 +190,17 @@ def test_e005_a_class_that_pydantic_can_not_read():
         "Give every field a type that pydantic knows; before Python 3.12 take TypedDict from "
         "typing_extensions. See E005 on the page "
         '"System checks" of the documentation.'
+    )
+
+
+@override_settings(USE_TZ=False)
+def test_e007_times_without_a_zone():
+    """The console would compare the times of both kinds, and fail."""
+    assert_one(
+        "E007",
+        ERROR,
+        "USE_TZ is False: times of events and deliveries would be stored in one zone and read in "
+        "another, and the console fails where it compares them.",
+        "Set USE_TZ = True. TIME_ZONE may stay as it is.",
+        obj=None,
     )
