@@ -24,7 +24,7 @@ def publishes(
     *,
     payload: Callable[[Any], Any] | None = None,
     key: Callable[[Any], object] | None = None,
-    idempotency_key: Callable[[Any], str | None] | None = None,
+    idempotency_key: Callable[[Any], object] | None = None,
     using: str | None = None,
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Run a function in transaction.atomic() and publish what it returns; its caller gets that too.
@@ -66,7 +66,7 @@ class _Publication:
     name: str
     payload: Callable[[Any], Any] | None
     key: Callable[[Any], object] | None
-    idempotency_key: Callable[[Any], str | None] | None
+    idempotency_key: Callable[[Any], object] | None
 
     def publish(self, items: list[Any], *, using: str) -> None:
         if self.idempotency_key is None:

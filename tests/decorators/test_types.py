@@ -7,6 +7,7 @@ from mypy import api as mypy
 SNIPPET = """
 from dataclasses import dataclass
 from typing import TypedDict
+from uuid import UUID
 from eda_django import Event, event, publish, publish_many, publishes, subscribes
 
 @event("orders.order_placed")
@@ -20,6 +21,13 @@ class OrderPaid(TypedDict):
 
 @publishes(OrderPlaced, key=lambda order: order.order_id)
 def place(number: str, *, rush: bool = False) -> OrderPlaced:
+    return OrderPlaced(1)
+
+def as_id(order: OrderPlaced) -> UUID:
+    return UUID(int=order.order_id)
+
+@publishes(OrderPlaced, key=as_id, idempotency_key=as_id)
+def place_once() -> OrderPlaced:
     return OrderPlaced(1)
 
 @subscribes(OrderPlaced, timeout=30)
