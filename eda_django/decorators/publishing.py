@@ -7,6 +7,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from asgiref.sync import iscoroutinefunction
 from django.db import transaction
+from django.utils.decorators import method_decorator
 
 from ..events import EventType, name_problem, types
 from ..exceptions import InvalidPublisher
@@ -44,7 +45,9 @@ def publishes(
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
         if problem := _publisher_problem(function):
             raise InvalidPublisher(f"@publishes({name!r}) {problem}")
-        registry.add_publisher(name, path_of(function))
+        # method_decorator() tries each decorator on a dummy of its own first.
+        if function.__module__ != method_decorator.__module__:
+            registry.add_publisher(name, path_of(function))
 
         @functools.wraps(function)
         def published(*args: P.args, **kwargs: P.kwargs) -> R:

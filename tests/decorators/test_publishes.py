@@ -12,6 +12,7 @@ from eda_django import Event, InvalidEvent, NotInTransaction, event, publishes, 
 from eda_django.events import types
 from eda_django.models import OutboxEvent
 from eda_django.registry import registry
+from tests.decorators.functions import noted, rows
 from tests.testapp.events import Noted
 from tests.testapp.models import Order
 
@@ -23,14 +24,6 @@ class Cancelled(Exception):
 class Placed(NamedTuple):
     order: Order
     is_new: bool
-
-
-def rows() -> list[tuple[str, Any]]:
-    return list(OutboxEvent.objects.order_by("id").values_list("type", "data"))
-
-
-def noted(*texts: str) -> list[tuple[str, Any]]:
-    return [("testapp.noted", {"text": text, "behave": ""}) for text in texts]
 
 
 @pytest.mark.django_db(transaction=True)
@@ -225,29 +218,6 @@ def test_a_name_that_is_published_is_declared():
     declared = types.get("test.declared_here")
     assert declared is not None
     assert declared.payload is None
-
-
-@pytest.mark.django_db
-def test_methods_and_any_arguments_work():
-    class Desk:
-        @publishes(Noted)
-        def note(self, *texts: str, **more: str) -> Noted:
-            return Noted(",".join([type(self).__name__, *texts, *more.values()]))
-
-        @classmethod
-        @publishes(Noted)
-        def of_class(cls, text: str) -> Noted:
-            return Noted(cls.__name__ + text)
-
-        @staticmethod
-        @publishes(Noted)
-        def static(text: str) -> Noted:
-            return Noted(text)
-
-    Desk().note("a", "b", c="c")
-    Desk.of_class("1")
-    Desk().static("2")
-    assert rows() == noted("Desk,a,b,c", "Desk1", "2")
 
 
 def test_the_function_keeps_its_name_its_text_and_its_signature():
