@@ -96,10 +96,11 @@ def publish_many(
 async def apublish(event: Any, payload: Any = MISSING, **options: Any) -> Event[Any]:
     """Publish from async code, in a transaction of its own; return the envelope.
 
-    Django has no async transactions, so this can't join one: the event is committed when this
-    returns, whatever happens to other writes. To publish together with a change, put both into
-    a sync function with @publishes and call it through `asgiref.sync.sync_to_async`. Takes the
-    options of publish() and raises what it raises.
+    The event is committed when this returns, whatever happens to other writes: Django has no
+    async transactions to join. But where sync code is in one while it waits for this, as around
+    an async subscriber with `atomic`, the event joins that one. To publish together with a
+    change elsewhere, put both into a sync function with @publishes and call it through
+    `asgiref.sync.sync_to_async`. Takes the options of publish() and raises what it raises.
     """
     return await sync_to_async(_publish_alone)(event, payload, **options)
 

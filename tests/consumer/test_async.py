@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from eda_django import Event
+from eda_django import Event, apublish
+from eda_django.models import OutboxEvent
 from tests.consumer.running import one_chunk, run
 from tests.relaying import (
     only_delivery,
@@ -45,3 +46,18 @@ def test_timeout_of_an_async_subscribers_own_is_its_own_error() -> None:
     run(one_chunk(1, subscriber, timeout=30))
     row = only_delivery()
     assert (row.error_class, row.error_text) == ("TimeoutError", "the bank did not answer")
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("atomic", [True, False])
+def test_apublish_in_a_subscriber_joins_its_transaction_if_it_has_one(atomic: bool) -> None:
+    """G1: with atomic=True, an attempt that fails takes along what it published."""
+
+    async def subscriber(seen: Event[Any]) -> None:
+        await apublish("t.answered", seen.data)
+        if seen.data["number"] == 1:
+            raise RuntimeError
+
+    run(one_chunk(2, subscriber, atomic=atomic))
+    answers = OutboxEvent.objects.filter(type="t.answered").order_by("pk")
+    assert [row.data["number"] for row in answers] == ([0] if atomic else [0, 1])
