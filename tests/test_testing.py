@@ -6,9 +6,10 @@ import pytest
 from django.db import transaction
 from django.test import TestCase, TransactionTestCase
 
-from eda_django import Discard, Event, RetryLater, publish
+from eda_django import Discard, Event, InvalidEvent, RetryLater, publish
 from eda_django.testing import capture, drain
 from tests.relaying import HAPPENED, happen, on_happened
+from tests.testapp.events import Noted
 from tests.testapp.models import Effect
 
 
@@ -22,6 +23,12 @@ def write(seen: Event[Any]) -> None:
         raise RetryLater(60)
     if seen.data["number"] == 3:
         raise Discard("three")
+
+
+def refusal(event: Any) -> str:
+    with pytest.raises(InvalidEvent) as caught, capture(event):
+        pass
+    return str(caught.value)
 
 
 class Kit:
@@ -65,6 +72,53 @@ class Kit:
                 transaction.set_rollback(True)
             happen(1)
         assert len(events) == 1
+
+    def test_capture_takes_classes_as_publish_does(self) -> None:
+        with capture(Noted, "t.other") as events, transaction.atomic():
+            publish(HAPPENED, {})
+            publish(Noted("a"))
+            publish("t.other", {})
+        assert [event.type for event in events] == ["testapp.noted", "t.other"]
+
+    def test_capture_of_a_known_event_may_find_none(self) -> None:
+        on_happened(write)
+        with transaction.atomic():
+            publish("t.other", {})
+        with capture(Noted, HAPPENED, "t.other") as events:
+            pass
+        assert events == []
+
+    def test_capture_refuses_a_name_that_nothing_knows(self) -> None:
+        """Nothing could be found under it, and a test for nothing would always pass."""
+        assert refusal("testapp.notd") == (
+            "capture('testapp.notd'): nothing declares this event or subscribes to it, and none "
+            "was ever published; did you mean 'testapp.noted'? Otherwise declare it: "
+            "@event('testapp.notd')."
+        )
+        assert "published; is the name right? Otherwise" in refusal("x" * 40)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("wrong", "shown"),
+    [(Effect, "<class 'tests.testapp.models.Effect'>"), (Noted("a"), "Noted(text='a', behave='')")],
+)
+def test_capture_refuses_what_is_no_event(wrong: Any, shown: str) -> None:
+    assert refusal(wrong) == (
+        f"capture() takes events by class or name, and {shown} is no class that is decorated "
+        f"with @event."
+    )
+
+
+@pytest.mark.django_db
+def test_capture_refuses_a_pattern() -> None:
+    assert refusal("testapp.*").startswith("Event 'testapp.*': an event's name has letters")
+
+
+@pytest.mark.django_db
+def test_an_error_of_the_body_comes_before_one_of_the_name() -> None:
+    with pytest.raises(KeyError), capture("testapp.notd"):
+        raise KeyError
 
 
 class InTestCase(Kit, TestCase):
