@@ -8,7 +8,7 @@ from .exceptions import first_line
 logger = logging.getLogger("eda_django")
 
 # Seconds to wait; doubled each time, up to the second.
-FIRST_PAUSE, LONGEST_PAUSE = 0.5, 15.0
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 4.0
 
 
 class Outage:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 from django.db import InterfaceError, OperationalError, connection, transaction
@@ -18,14 +19,12 @@ from example_project.demo.supervisor import Supervisor
 from example_project.demo.switches import Switches
 from tests.soak.faults import answers
 from tests.soak.place import LEASE, Place
-from tests.soak.session import SIMPLE, SQLITE_RELAYS
+from tests.soak.session import SQLITE_RELAYS
 from tests.soak.throughput import time_back
 
 WORKERS = 3
 # Seconds that the load runs before something is done to it, and that are watched after.
 BEFORE, AFTER = 8.0, 12.0
-# Seconds that Redis is down.
-DOWN = 3.0
 # What is promised, in seconds.
 WORKER_LIMIT, BACK_LIMIT = LEASE + 5.0, 10.0
 # The same of nearly all events, after the death of one relay of two. What it had just claimed has
@@ -59,6 +58,14 @@ class Row:
         return f"| {self.what} | {len(self.seconds)} | {middle:.2f} | {longest:.2f} | {limit} |"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conditions:
+    """Under which recovery is measured; `down`: seconds that a server stays away."""
+
+    down: float
+    worker_class: str
+
+
 class Shop:
     """Relays and workers, and a publisher that keeps its pace."""
 
@@ -68,7 +75,8 @@ class Shop:
         supervisor: Supervisor,
         switches: Switches,
         redis: RedisServer,
-        restart_server: Callable[[], None] | None,
+        restart_server: Callable[[float], None] | None,
+        conditions: Conditions,
     ) -> None:
         from tests.soak import pieces
         from tests.soak.outside import Outside
@@ -76,13 +84,15 @@ class Shop:
 
         self.place, self.supervisor, self.switches = place, supervisor, switches
         self.redis_server, self.restart_server = redis, restart_server
+        self.conditions = conditions
         self.outside = Outside(place.log("lock"))
         self._publisher: Forked | None = None
         self._probes = self._probed = 0
         relays = SQLITE_RELAYS if place.is_sqlite else 2
         self.relays = [pieces.relay(f"relay-{n}", place.log(f"relay-{n}")) for n in range(relays)]
+        kind = conditions.worker_class
         self.workers = [
-            pieces.worker(f"worker-{n}", place.log(f"worker-{n}"), "fast", "slow", kind=SIMPLE)
+            pieces.worker(f"worker-{n}", place.log(f"worker-{n}"), "fast", "slow", kind=kind)
             for n in range(WORKERS)
         ]
         supervisor.add(redis)
@@ -134,8 +144,9 @@ class Shop:
 
     def server(self, trials: int, rate: int) -> list[Row]:
         assert self.restart_server
+        restart = partial(self.restart_server, self.conditions.down)
         what = "throughput is back after the database server is"
-        return [self._back(what, self.restart_server, trials, rate)]
+        return [self._back(what, restart, trials, rate)]
 
     # How
 
@@ -238,7 +249,7 @@ class Shop:
         assert pid
         self.switches.turn("redis", on=False)
         os.kill(pid, signal.SIGKILL)
-        time.sleep(DOWN)
+        time.sleep(self.conditions.down)
         self.switches.turn("redis", on=True)
         until(lambda: answers(self.redis_server))
 

@@ -19,13 +19,18 @@ PARTS = ("worker", "relay", "redis", "connections", "server")
 def main(arguments: Sequence[str] | None = None) -> int:
     options = parse(arguments)
     # Only now: every fork imports this module, and needs nothing of it.
+    from tests.soak.measured_shop import Conditions
     from tests.soak.measuring import measure
 
     # So that the servers end, too.
     signal.signal(signal.SIGTERM, interrupt)
     try:
         rows = measure(
-            options.folder, parts=options.parts, trials=options.trials, rate=options.rate
+            options.folder,
+            parts=options.parts,
+            trials=options.trials,
+            rate=options.rate,
+            conditions=Conditions(down=options.down, worker_class=options.worker_class),
         )
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -39,6 +44,12 @@ def parse(arguments: Sequence[str] | None) -> Namespace:
     parser.add_argument("parts", nargs="*", default=PARTS, help=f"From {', '.join(PARTS)}.")
     parser.add_argument("--trials", type=int, default=5, help="How often each thing is killed.")
     parser.add_argument("--rate", type=int, default=5, help="Events a second, of two deliveries.")
+    parser.add_argument(
+        "--down", type=float, default=3.0, help="Seconds that Redis and the database stay away."
+    )
+    parser.add_argument(
+        "--worker-class", default="rq.SimpleWorker", help="The class of the workers."
+    )
     parser.add_argument("--folder", type=Path, default=Path(".soak/recovery"))
     return parser.parse_args(arguments)
 

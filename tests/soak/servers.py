@@ -78,11 +78,12 @@ class _Server:
                 raise RuntimeError(f"{self.command[0]} did not start, see {self.folder}.log")
             time.sleep(0.05)
 
-    def restart(self) -> None:
-        """End it as a crash would, and start it again."""
+    def restart(self, down: float) -> None:
+        """End it as a crash would, and start it again after so many seconds."""
         assert self._process
         self._process.send_signal(self.crash)
         self._process.wait()
+        time.sleep(down)
         self.start()
 
     def stop(self) -> None:
