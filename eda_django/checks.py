@@ -181,9 +181,17 @@ def has_outbox(using: str) -> bool:
 
 def _clash(pair: tuple[Subscription, Subscription]) -> CheckMessage:
     first, second = pair
+    text = f"Two subscribers are named {first.name!r}"
+    if first.place == second.place:
+        text += (
+            f", and {first.place} is both, with different options: it is decorated several times, "
+            f"as in a loop."
+        )
+    else:
+        text += f": {first.place} and {second.place}."
     return _error(
         "E002",
-        f"Two subscribers are named {first.name!r}: {first.place} and {second.place}.",
+        text,
         "Give one of them another name: @subscribes(…, name=…).",
         obj=second.path,
     )

@@ -3,7 +3,7 @@
 import inspect
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from .events import EventTypes, types
@@ -61,8 +61,7 @@ class Registry:
     def add(self, subscription: Subscription) -> None:
         """Register; a second subscription of one name is kept aside for `manage.py check`."""
         known = self._by_name.get(subscription.name)
-        # Equal places: the module was imported anew, as autoreloaders do.
-        if known and known.place != subscription.place:
+        if known and not _is_anew(known, subscription):
             self.clashes.append((known, subscription))
             return
         self._by_name[subscription.name] = subscription
@@ -113,6 +112,19 @@ class Registry:
 
     def __iter__(self) -> Iterator[Subscription]:
         return iter(list(self._by_name.values()))
+
+
+def _is_anew(known: Subscription, subscription: Subscription) -> bool:
+    """Return whether a module was imported anew, as autoreloaders do, and this is its function."""
+    if known.place != subscription.place:
+        return False
+    # Of one place, of one import, and yet different: it was defined several times, as in a loop.
+    is_changed = replace(known, subscriber=subscription.subscriber) != subscription
+    return not (is_changed and _module_of(known) is _module_of(subscription))
+
+
+def _module_of(subscription: Subscription) -> object:
+    return getattr(inspect.unwrap(subscription.subscriber), "__globals__", None)
 
 
 registry = Registry()

@@ -1,6 +1,8 @@
 """Who subscribes to what."""
 
 from collections.abc import Callable
+from dataclasses import replace
+from types import FunctionType
 from typing import Any
 
 import pytest
@@ -20,8 +22,10 @@ def known(event_types: EventTypes) -> Registry:
     return Registry(event_types)
 
 
-def subscription(name: str, *patterns: str, subscriber: Callable[[Any], Any] = print) -> Any:
-    return Subscription(name=name, subscriber=subscriber, patterns=patterns)
+def subscription(
+    name: str, *patterns: str, subscriber: Callable[[Any], Any] = print, **options: Any
+) -> Any:
+    return Subscription(name=name, subscriber=subscriber, patterns=patterns, **options)
 
 
 @pytest.mark.parametrize(
@@ -115,15 +119,56 @@ def test_two_functions_written_under_one_name_clash(known: Registry):
     assert one.place != two.place
 
 
-def test_a_module_that_is_imported_anew_replaces_its_functions(known: Registry):
-    def make() -> Callable[[Any], Any]:
-        def note(event: Any) -> None: ...
+def defined() -> FunctionType:
+    """Return one function of this module, defined once more at each call."""
 
-        return note
+    def note(event: Any) -> None: ...
 
-    old, new = make(), make()
+    assert isinstance(note, FunctionType)
+    return note
+
+
+def imported_anew(function: FunctionType) -> FunctionType:
+    """Return the function as a second import of its module would define it."""
+    return FunctionType(function.__code__, dict(function.__globals__))
+
+
+@pytest.mark.parametrize("pattern", ["x", "y"])
+def test_a_module_that_is_imported_anew_replaces_its_functions(known: Registry, pattern: str):
+    old = defined()
+    new = imported_anew(old)
     known.add(subscription("same", "x", subscriber=old))
-    known.add(subscription("same", "y", subscriber=new))
+    known.add(subscription("same", pattern, subscriber=new))
     assert known.clashes == []
-    assert [s.subscriber for s in known.matching("y")] == [new]
-    assert known.matching("x") == ()
+    assert [s.subscriber for s in known] == [new]
+    assert [s.subscriber for s in known.matching(pattern)] == [new]
+
+
+def test_a_module_that_is_reloaded_as_it_was_replaces_its_functions(known: Registry):
+    old, new = defined(), defined()
+    for subscriber in (old, new):
+        known.add(subscription("same", "x", subscriber=subscriber, retry=Retry(max_attempts=3)))
+    assert known.clashes == []
+    assert [s.subscriber for s in known] == [new]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"queue": "fast"},
+        {"retry": Retry(max_attempts=3)},
+        {"timeout": 5},
+        {"atomic": False},
+        {"patterns": ("y",)},
+    ],
+)
+def test_functions_of_one_place_clash_if_their_options_differ(
+    known: Registry, options: dict[str, Any]
+):
+    """Defined in a loop, say: the last one would silently take the deliveries of the others."""
+    one, two = defined(), defined()
+    known.add(subscription("same", "x", subscriber=one))
+    known.add(replace(subscription("same", "x", subscriber=two), **options))
+    [(first, second)] = known.clashes
+    assert (first.subscriber, second.subscriber) == (one, two)
+    assert [s.subscriber for s in known] == [one]

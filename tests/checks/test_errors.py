@@ -68,6 +68,21 @@ def test_e002_two_subscriptions_of_one_name():
     )
 
 
+def test_e002_one_function_subscribed_with_different_options_under_one_name():
+    """G4: the queues that come first would get nothing, for ever."""
+    for queue in ("default", "fast"):
+
+        @subscribes(Noted, name="test.loop", queue=queue)
+        def looped(event: Event[Any]) -> None: ...
+
+    [message] = [m for m in found() if m.id == "eda_django.E002"]
+    place = f"{looped.__module__}.{looped.__qualname__} (line {looped.__code__.co_firstlineno})"
+    assert message.msg == (
+        f"Two subscribers are named 'test.loop', and {place} is both, with different options: it "
+        f"is decorated several times, as in a loop."
+    )
+
+
 @pytest.mark.parametrize("second", ["test.MAIL", "test.mail "])
 def test_e002_two_names_that_are_one_to_mysql(second: str):
     """G4: there, the relay could give neither subscriber its delivery."""
