@@ -193,6 +193,27 @@ def test_a_selection_of_newer_code_is_left_to_newer_code() -> None:
     assert BulkOperation.objects.get().status == OperationStatus.RUNNING
 
 
+def test_a_verb_of_newer_code_is_left_to_newer_code() -> None:
+    """G10: what is to be done is not guessed; one that was begun later goes on meanwhile."""
+    die(2)
+    unknown, known = begin(), begin(Verb.DISCARD, reason="obsolete")
+    BulkOperation.objects.filter(pk=unknown.pk).update(verb="postpone")
+    assert relay(batch_size=1).operate() == 1
+    assert sorted(statuses()) == ["dead", "discarded"]
+    assert BulkOperation.objects.cancel(known.pk)
+    assert relay().operate() == 0
+    unknown.refresh_from_db()
+    assert (unknown.status, unknown.changed, unknown.left()) == (OperationStatus.RUNNING, 0, None)
+
+
+@pytest.mark.parametrize("verb", ["postpone", "Retry", ""])
+def test_nothing_is_done_for_a_verb_that_is_not_known(verb: str) -> None:
+    die(1)
+    with pytest.raises(ValueError, match=f"'{verb}' is not a valid Verb"):
+        bulk_operation.act(Delivery.objects.all(), verb, "obsolete")
+    assert statuses() == ["dead"]
+
+
 def test_a_selection_of_older_code_is_read_by_newer_code() -> None:
     """It has no word of a part that there was not."""
     die(2)

@@ -81,6 +81,11 @@ def verb_of(request: HttpRequest) -> Verb:
     return verb
 
 
+def permissions_for(verb: str) -> Sequence[str]:
+    """Return what a user needs for a verb: everything, if only newer code knows it."""
+    return [PERMISSIONS[verb]] if verb in PERMISSIONS else list(PERMISSIONS.values())
+
+
 def verbs_for(user: Any) -> list[Verb]:
     """Return what this user may do to deliveries."""
     return [verb for verb in Verb if user.has_perm(f"eda_django.{PERMISSIONS[verb]}")]
@@ -173,9 +178,14 @@ def outcome(verb: str, changed: int, passed_over: int) -> str:
         done = ngettext(
             "%(count)d delivery goes out now.", "%(count)d deliveries go out now.", changed
         )
-    else:
+    elif verb == Verb.DISCARD:
         done = ngettext(
             "%(count)d delivery was discarded.", "%(count)d deliveries were discarded.", changed
+        )
+    else:
+        # Of newer code, which alone has a word for it.
+        done = ngettext(
+            "It was done to %(count)d delivery.", "It was done to %(count)d deliveries.", changed
         )
     text = done % {"count": changed}
     if passed_over:

@@ -94,8 +94,8 @@ def described(selection: Selection) -> str:
 
 
 def meant_by(operation: BulkOperation) -> str:
-    """Return what an operation is about as operators read it; as stored if newer code began it."""
-    if operation.is_readable:
+    """Return what an operation is about as operators read it; as stored if only newer code can."""
+    if Selection.can_read(operation.selection):
         return in_words(Selection.of(operation.selection))
     return json.dumps(operation.selection, ensure_ascii=False, sort_keys=True)
 

@@ -14,7 +14,7 @@ from ..models import BulkOperation, RelayHeartbeat
 from ..models.bulk_operation import OperationStatus
 from ..models.heartbeat import GONE
 from ..models.locking import writing
-from .acting import PERMISSIONS, outcome
+from .acting import outcome, permissions_for
 from .bulk import meant_by
 from .display import counted
 from .history import CANCELLED, log, told
@@ -53,6 +53,7 @@ class OperationAdmin(ReadOnlyAdmin):
     def show_row(self, request: HttpRequest, row: Any) -> HttpResponse:
         is_running = row.status == OperationStatus.RUNNING
         left = row.left()
+        may_cancel = all(self.may(request, one) for one in permissions_for(row.verb))
         return self.show(
             request,
             "operation.html",
@@ -64,7 +65,7 @@ class OperationAdmin(ReadOnlyAdmin):
             outcome=outcome(row.verb, row.changed, row.passed_over),
             left=counted(left.counts, left.partial) if left else "",
             is_running=is_running,
-            may_cancel=is_running and self.may(request, PERMISSIONS[row.verb]),
+            may_cancel=is_running and may_cancel,
             lacks_relay=is_running and not RelayHeartbeat.objects.alive(GONE).exists(),
         )
 
@@ -74,7 +75,7 @@ class OperationAdmin(ReadOnlyAdmin):
         operation = BulkOperation.objects.filter(pk=pk).first()
         if request.method != "POST" or operation is None:
             raise PermissionDenied
-        self.require(request, PERMISSIONS[operation.verb])
+        self.require(request, *permissions_for(operation.verb))
         using = router.db_for_write(BulkOperation)
         # Before, not in the transaction: a relay waits for that.
         left = operation.left()

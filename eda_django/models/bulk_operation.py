@@ -1,6 +1,6 @@
 """Bulk operations: what an operator wants of every delivery that a filter matches."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -88,12 +88,10 @@ class OperationQuerySet(models.QuerySet["BulkOperation"]):
         """Do the next batch, of at most `limit` deliveries, of the oldest one, and return that.
 
         None if none runs. Inside a transaction. One that another relay has in hand is left to it,
-        and to newer code one whose selection this code can't read: read in part it would select too
-        much.
+        and to newer code one that this code can't read.
         """
         rows = skip_locked(self.running().order_by("pk"))
-        readable = (row for row in rows if Selection.can_read(row.selection))
-        operation = next(readable, None)
+        operation = next((row for row in rows if row.is_readable), None)
         if operation:
             operation.advance(limit)
         return operation
@@ -152,8 +150,11 @@ class BulkOperation(models.Model):
 
     @property
     def is_readable(self) -> bool:
-        """Whether this code knows all parts of the filter; newer code may have begun it."""
-        return Selection.can_read(self.selection)
+        """Whether this code knows the verb, and all parts of the filter; it may be newer code's.
+
+        Read in part the filter would select too much.
+        """
+        return self.verb in Verb.values and Selection.can_read(self.selection)
 
     def left(self) -> Reach | None:
         """Return how many it could still be done to; of what was there at its beginning.
@@ -219,7 +220,13 @@ def _count(rows: Any, wanted: models.Q) -> tuple[int, int]:
 
 
 def act(deliveries: Any, verb: str, reason: str) -> list[int]:
-    """Do to deliveries what the verb says; return to which it was done; in a transaction."""
-    if verb == Verb.DISCARD:
-        return deliveries.discard(reason)  # type: ignore[no-any-return]
-    return deliveries.retry() if verb == Verb.RETRY else deliveries.retry_now()  # type: ignore[no-any-return]
+    """Do to deliveries what the verb says; return to which it was done; in a transaction.
+
+    Raises ValueError for a verb that this code does not know.
+    """
+    acts: dict[Verb, Callable[[], list[int]]] = {
+        Verb.RETRY: deliveries.retry,
+        Verb.RETRY_NOW: deliveries.retry_now,
+        Verb.DISCARD: lambda: deliveries.discard(reason),
+    }
+    return acts[Verb(verb)]()

@@ -42,7 +42,7 @@ def may_have_changed(operation: BulkOperation, delivery: Delivery, event: Outbox
     """Whether the operation went past the delivery, and nothing speaks against its doing."""
     if not operation.first_id <= delivery.pk < operation.next_id:
         return False
-    if not Selection.can_read(operation.selection):
+    if not operation.is_readable:
         return False
     selection = Selection.of(operation.selection)
     is_meant = _is_meant(selection, delivery, event)

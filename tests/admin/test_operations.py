@@ -157,26 +157,6 @@ def test_nothing_is_counted_while_a_cancel_holds_its_transaction(
     assert depths == [0, 0]
 
 
-def test_an_operation_of_newer_code_is_shown_as_it_is_stored() -> None:
-    """Read in part its filter would say too much, and so would a number."""
-    dead()
-    client = operator(*VIEW, "retry_delivery")
-    data = {"verb": "retry", "query": "status=dead", "confirmed": 1}
-    client.post(url("delivery_act_on_all"), data)
-    operation = BulkOperation.objects.get()
-    BulkOperation.objects.update(selection={"status": "dead", "tenant": "ada"})
-    stored = "{&quot;status&quot;: &quot;dead&quot;, &quot;tenant&quot;: &quot;ada&quot;}"
-    page = text(client, url("bulkoperation_change", operation.pk))
-    assert f"<dt>Deliveries</dt><dd>{stored}</dd>" in page
-    assert "<dt>Left to do</dt><dd>–</dd>" in page
-    assert stored in text(client, url("bulkoperation_changelist"))
-    client.post(url("bulkoperation_cancel", operation.pk))
-    told = "Cancelled: done to 0, passed over 0, left ?."
-    assert log()[-1][1] == told
-    with override("de"):
-        assert translated(told) == "Abgebrochen: getan mit 0, übergangen 0, übrig ?."
-
-
 def test_what_is_left_is_shown_and_logged_when_it_is_cancelled() -> None:
     rows = [dead() for _ in range(3)]
     client = operator(*VIEW, "retry_delivery")
