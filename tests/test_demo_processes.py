@@ -220,7 +220,7 @@ def test_a_demo_names_an_unusable_url_and_keeps_its_password(
 ) -> None:
     with running_demo(tmp_path, **{variable: url}) as broken:
         assert broken.process.wait(PATIENCE) == 1
-    _, _, what, way_out = broken.text.splitlines()
+    _, _, _, what, way_out = broken.text.splitlines()
     assert re.match(rf"The (database|Redis) of {variable.upper()} can't be used: ", what)
     assert reason in what
     assert way_out.startswith("Set it to one that ")

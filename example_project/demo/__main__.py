@@ -1,14 +1,13 @@
 """The shop at one command: `python -m example_project.demo [--orders=N]`."""
 
-import signal
 import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from types import FrameType
 
 from .errors import DemoError
+from .interrupts import interrupts
 
 NEEDED = ("dj_database_url", "rich")
 INTERRUPTED = 130
@@ -19,11 +18,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if missing := [name for name in NEEDED if find_spec(name) is None]:
         print(f"{' and '.join(missing)} not found. Run: pip install 'eda-django[demo]'")
         return 1
-    # Only now: it needs what has just been looked for.
-    from .session import demonstrate
-
-    _obey_signals()
+    interrupts.obey()
     try:
+        # Only now: it needs what has just been looked for.
+        from .session import demonstrate
+
         return demonstrate(options.folder, orders=options.orders)
     except DemoError as error:
         print(error, file=sys.stderr)
@@ -61,19 +60,6 @@ def _count(text: str) -> int:
     if not 0 <= count <= 100_000:
         raise ArgumentTypeError(f"{text!r} is no whole number from 0 to 100000.")
     return count
-
-
-def _obey_signals() -> None:
-    # SIGINT too: a shell has what it starts in the background ignore that.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _interrupt)
-    # But under nohup the end of the terminal is meant to be survived.
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-        signal.signal(signal.SIGHUP, _interrupt)
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

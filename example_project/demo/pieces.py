@@ -4,9 +4,12 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
+
+from .interrupts import interrupts
 
 MANAGE = Path(__file__).resolve().parents[2] / "manage.py"
 LINES = 15
@@ -23,7 +26,8 @@ class Piece(Protocol):
     @property
     def is_running(self) -> bool: ...
 
-    def start(self) -> None: ...
+    def start(self, *, on_fork: Callable[[int], None]) -> None:
+        """Start it; `on_fork` is told each pid at once, before the piece is ready."""
 
     def stop(self) -> None: ...
 
@@ -48,10 +52,10 @@ class Command:
     def is_running(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
-    def start(self) -> None:
+    def start(self, *, on_fork: Callable[[int], None] = lambda pid: None) -> None:
         self.log.parent.mkdir(parents=True, exist_ok=True)
         self.was_asked = False
-        with self.log.open("ab") as log:
+        with self.log.open("ab") as log, interrupts.held_back():
             self._process = subprocess.Popen(
                 [sys.executable, "-u", str(MANAGE), *self.arguments],
                 stdin=subprocess.DEVNULL,
@@ -60,6 +64,7 @@ class Command:
                 # Ctrl-C reaches the demo alone, which then ends its pieces in good order.
                 start_new_session=True,
             )
+            on_fork(self._process.pid)
 
     def ask_to_stop(self) -> None:
         """Send SIGTERM, once: a worker finishes its job, which a second one would cut short."""

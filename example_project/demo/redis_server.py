@@ -4,6 +4,7 @@ import shutil
 import socket
 import subprocess
 import time
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
@@ -13,6 +14,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
+from .interrupts import interrupts
 from .pieces import last_lines
 
 NAMES = ("redis-server", "valkey-server")
@@ -53,7 +55,9 @@ class RedisServer:
     def is_running(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
-    def start(self, port: int | None = None) -> None:
+    def start(
+        self, port: int | None = None, *, on_fork: Callable[[int], None] = lambda pid: None
+    ) -> None:
         """Start on this port, else on the one it had before, else on a free one."""
         if self.is_running:
             raise RedisServerError(f"This server runs already, on port {self.port}.")
@@ -61,7 +65,8 @@ class RedisServer:
         # Somebody may take a free port before the server does, so it is not tried only once.
         for ports_left in (2, 1, 0):
             self._port = wanted or free_port()
-            if self._launch():
+            self._launch(on_fork)
+            if self._becomes_ready():
                 return
             if wanted or not ports_left:
                 raise RedisServerError(f"Redis did not start on port {self.port}:\n{self.tail()}")
@@ -88,7 +93,12 @@ class RedisServer:
         return last_lines(self._log)
 
     def __enter__(self) -> "RedisServer":
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            # Whoever is interrupted here has no block yet that would end it.
+            self.stop()
+            raise
         return self
 
     def __exit__(
@@ -99,8 +109,7 @@ class RedisServer:
     ) -> None:
         self.stop()
 
-    def _launch(self) -> bool:
-        """Start the process; return whether it answers."""
+    def _launch(self, on_fork: Callable[[int], None]) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         options = {
             "port": self.port,
@@ -110,7 +119,7 @@ class RedisServer:
             "appendonly": "no",
         }
         words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
-        with self._log.open("wb") as log:
+        with self._log.open("wb") as log, interrupts.held_back():
             self._process = subprocess.Popen(
                 [find_executable(), *words],
                 stdin=subprocess.DEVNULL,
@@ -119,6 +128,10 @@ class RedisServer:
                 # Ctrl-C is for whoever started it, who ends it when nobody needs it any more.
                 start_new_session=True,
             )
+            on_fork(self._process.pid)
+
+    def _becomes_ready(self) -> bool:
+        """Wait until it answers; end it if it doesn't."""
         deadline = time.monotonic() + PATIENCE
         while self.is_running and time.monotonic() < deadline:
             if self._is_ours():

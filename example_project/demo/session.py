@@ -1,10 +1,12 @@
 """One session of the demo, from the empty folder to the last process that ends."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from rich.console import Console
 
+from .interrupts import interrupts
 from .place import Place
 from .shop import Shop
 from .supervisor import Supervisor
@@ -20,14 +22,18 @@ def demonstrate(folder: Path, *, orders: int) -> int:
         switches = Switches(place.switches)
 
         def say(text: str) -> None:
-            # Logs may hold brackets, which are not meant for the console.
-            console.print(text, markup=False)
+            # A terminal that is gone keeps nothing from being stopped.
+            with suppress(OSError):
+                # Logs may hold brackets, which are not meant for the console.
+                console.print(text, markup=False)
 
-        try:
-            with Supervisor(switches=switches, say=say) as supervisor:
+        with Supervisor(switches=switches, say=say) as supervisor:
+            try:
                 return _run(Shop(place, supervisor), switches, console, orders)
-        finally:
-            console.print("Everything is stopped.")
+            finally:
+                # Without a call, in which another Ctrl-C could come: it would leave pieces running.
+                interrupts.may_come = False
+                say("Stopping everything …")
 
 
 def _run(shop: Shop, switches: Switches, console: Console, orders: int) -> int:

@@ -61,6 +61,7 @@ class Supervisor:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        """End every piece. Must not be interrupted."""
         self._ending.set()
         self._thread.join()
         for piece in self.pieces:
@@ -70,13 +71,19 @@ class Supervisor:
         for piece in reversed(self.pieces):
             piece.stop()
         self._guardian.close()
+        self._say("Everything is stopped.")
 
     def add(self, piece: Piece) -> None:
         """Start a piece and keep it running; what keeps it from starting now is raised."""
         with self._lock:
             self._care[piece.name] = Care()
-            self._start(piece)
+            # Before it starts: one that is interrupted meanwhile has to be ended too.
             self.pieces.append(piece)
+            try:
+                self._start(piece)
+            except Exception:
+                self.pieces.remove(piece)
+                raise
 
     def is_up(self, name: str) -> bool:
         return any(piece.is_running for piece in self.pieces if piece.name == name)
@@ -109,18 +116,30 @@ class Supervisor:
 
     def _start(self, piece: Piece) -> None:
         care = self._care[piece.name]
-        piece.start()
-        care.pid, care.started_at = piece.pid, self._clock()
+
+        def watch(pid: int) -> None:
+            self._forget(care)
+            care.pid = pid
+            self._guardian.watch(pid)
+
+        try:
+            piece.start(on_fork=watch)
+        except Exception:
+            self._forget(care)
+            raise
+        care.started_at = self._clock()
+
+    def _forget(self, care: Care) -> None:
         if care.pid:
-            self._guardian.watch(care.pid)
+            self._guardian.forget(care.pid)
+            care.pid = None
 
     def _notice_end(self, piece: Piece) -> None:
         """Say once that a piece has ended, and when it is to start again."""
         care = self._care[piece.name]
         if care.pid is None:
             return
-        self._guardian.forget(care.pid)
-        care.pid = None
+        self._forget(care)
         if isinstance(piece, Command) and piece.was_asked:
             self._say(f"{piece.name} is stopped, as asked.")
             care.not_before = 0.0

@@ -39,9 +39,10 @@ class Forked:
         """What it has forked: a worker's work horse."""
         return descendants(self.pid) if self.pid else []
 
-    def start(self) -> None:
+    def start(self, *, on_fork: Callable[[int], None] = lambda pid: None) -> None:
         self._count_end()
         self._fork = Fork(self.log, self._work, *self._args)
+        on_fork(self._fork.pid)
 
     def stop(self) -> None:
         if self._fork:
