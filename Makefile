@@ -11,6 +11,8 @@ MINUTES ?= 10
 SEED ?= $(or $(EDA_TEST_SEED),1)
 SOAK ?= .soak
 PICTURES ?= $(CURDIR)/build/screenshots
+# The shell reads these from its environment, so that they may hold blanks and quotes.
+export FOLDER SOAK PICTURES
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test soak recovery bench graphs screenshots mutants lint clean
@@ -18,6 +20,7 @@ PICTURES ?= $(CURDIR)/build/screenshots
 help: ## Say what there is.
 	@sed -n 's/^\([a-z]*\):.*## /  make \1 \t/p' Makefile
 	@echo "  make demo ORDERS=200   sends that many customers, prints a table and ends."
+	@echo "  make demo FOLDER=.demo/second   runs another one beside it, in that folder."
 	@echo "  make test ARGS='...'   hands these arguments to pytest."
 	@echo "  make test SEED=7       draws other examples, and another order of the tests, than SEED=1."
 	@echo "  make soak MINUTES=30 SEED=7   on the database that DATABASE_URL or EDA_TEST_DATABASE names."
@@ -26,16 +29,16 @@ help: ## Say what there is.
 	@echo "  make bench PEERS=1     measures other packages too; it installs them into .peers."
 
 demo: $(VENV)/.has-demo ## Run the shop: web server, relay, a worker for each service.
-	@exec $(VENV)/bin/python -m example_project.demo --orders=$(ORDERS) --folder=$(FOLDER)
+	@exec $(VENV)/bin/python -m example_project.demo --orders=$(ORDERS) --folder="$$FOLDER"
 
 test: $(VENV)/.has-test ## Run the suite on every database that can be reached.
 	@exec env EDA_TEST_SEED=$(SEED) $(VENV)/bin/python -m tests $(ARGS)
 
 soak: $(VENV)/.has-test ## Run for MINUTES while everything is killed, and count what was lost.
-	@exec $(VENV)/bin/python -m tests.soak --minutes=$(MINUTES) --seed=$(SEED) --folder=$(SOAK)
+	@exec $(VENV)/bin/python -m tests.soak --minutes=$(MINUTES) --seed=$(SEED) --folder="$$SOAK"
 
 recovery: $(VENV)/.has-test ## Measure how long it takes after a death until all is as before.
-	@exec $(VENV)/bin/python -m tests.soak.recovery --folder=$(SOAK)/recovery $(ARGS)
+	@exec $(VENV)/bin/python -m tests.soak.recovery --folder="$$SOAK/recovery" $(ARGS)
 
 bench: $(VENV)/.has-demo ## Measure this library beside the limit and beside plain django-rq.
 	@exec $(VENV)/bin/python -m benchmarks $(if $(filter 1,$(PEERS)),--peers) $(ARGS)
@@ -45,14 +48,14 @@ graphs: $(VENV)/.has-demo ## Measure again what the graphs of docs/explanation/p
 
 # pngquant, where it is installed, makes them a third as large.
 screenshots: $(VENV)/.has-test ## Take the pictures of the console in docs/images anew.
-	EDA_TEST_DATABASE=sqlite EDA_SCREENSHOTS=$(PICTURES) \
+	EDA_TEST_DATABASE=sqlite EDA_SCREENSHOTS="$$PICTURES" \
 		$(VENV)/bin/python -m pytest -q tests/browser/test_looking.py -k desktop_and_phone
-	cp $(PICTURES)/console-overview-desktop-light.png docs/images/console-overview.png
-	cp $(PICTURES)/console-group-desktop-light.png docs/images/console-failures.png
-	cp $(PICTURES)/console-failures-desktop-light.png docs/images/console-causes.png
-	cp $(PICTURES)/console-deliveries-desktop-light.png docs/images/console-deliveries.png
-	cp $(PICTURES)/console-catalogue-desktop-light.png docs/images/console-catalogue.png
-	cp $(PICTURES)/console-event-phone-dark.png docs/images/console-event-phone.png
+	cp "$$PICTURES"/console-overview-desktop-light.png docs/images/console-overview.png
+	cp "$$PICTURES"/console-group-desktop-light.png docs/images/console-failures.png
+	cp "$$PICTURES"/console-failures-desktop-light.png docs/images/console-causes.png
+	cp "$$PICTURES"/console-deliveries-desktop-light.png docs/images/console-deliveries.png
+	cp "$$PICTURES"/console-catalogue-desktop-light.png docs/images/console-catalogue.png
+	cp "$$PICTURES"/console-event-phone-dark.png docs/images/console-event-phone.png
 	if command -v pngquant; then pngquant --force --ext .png 64 docs/images/console-*.png; fi
 
 mutants: $(VENV)/.has-mutants ## Break the library in small ways, and count what no test notices.
@@ -65,8 +68,9 @@ lint: $(VENV)/.has-test ## Check format, style, types, imports and migrations.
 	$(VENV)/bin/lint-imports
 	DATABASE_URL=sqlite://:memory: $(VENV)/bin/python manage.py makemigrations --check --dry-run
 
-clean: ## Remove everything that these commands have made.
-	rm -rf $(VENV) $(FOLDER) $(SOAK) mutants .peers build dist *.egg-info htmlcov .coverage .coverage.* \
+# Never what a variable names: FOLDER is a common name, and the environment may have one.
+clean: ## Remove what these commands have made here, and no other folder that you named.
+	rm -rf .venv .demo .soak .peers mutants build dist *.egg-info htmlcov .coverage .coverage.* \
 		.mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
 # What is installed must be what setup.cfg asks for now.

@@ -43,7 +43,12 @@ def test_there_are_switches_only_inside_a_demo(
 
 
 def test_a_second_demo_in_the_same_folder_is_refused(tmp_path: Path) -> None:
-    with Place(tmp_path), pytest.raises(DemoError, match="runs already in .*--folder="):
+    with (
+        Place(tmp_path),
+        pytest.raises(
+            DemoError, match=r"runs already in .*make demo FOLDER=\.demo/second \(.*--folder="
+        ),
+    ):
         Place(tmp_path).__enter__()
     with Place(tmp_path):
         pass

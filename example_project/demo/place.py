@@ -36,7 +36,8 @@ class Place:
             self._lock.close()
             raise DemoError(
                 f"A demo runs already in {self.folder}. Stop that one first, or give this one "
-                "a folder of its own: --folder=.demo/second"
+                "a folder of its own: make demo FOLDER=.demo/second (without make: "
+                "--folder=.demo/second)."
             ) from error
         self._clear()
         return self
