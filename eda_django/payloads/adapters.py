@@ -49,6 +49,11 @@ def fields_of(payload: Any) -> list[Field]:
     ]
 
 
+def attributes_of(payload: Any) -> list[str]:
+    """Return the names of an instance's fields, as they stand in the code."""
+    return list(_annotations(type(payload)))
+
+
 def field_names(payload: type) -> list[str]:
     """Return the names of a payload class's fields, as they stand in JSON."""
     if hasattr(payload, "model_fields"):

@@ -1,58 +1,112 @@
 """What a payload would lose on its way through JSON without any error."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping
+from datetime import date, time, timedelta
+from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
-from .adapters import fields_of, has_fields
+from .adapters import attributes_of, has_fields
 from .trees import text_problem
+from .unions import member_of, misread, union_members
 
 Path = tuple[object, ...]
+Members = frozenset[type]
+_NO_UNION: Members = frozenset()
+# Pydantic reads these from a text, if the union does not say str before.
+_TEXTS = (Decimal, date, time, timedelta, UUID, bytes)
 
 
-def lost(before: Any, after: Any, path: Path = ()) -> tuple[Path, str] | None:
+def lost(before: Any, after: Any, declared: type) -> tuple[Path, str] | None:
     """Return the first part that subscribers would read differently, and why.
 
     Plain values may change their type (a Decimal in a dict[str, Any] becomes a text): that is
-    what a field asks for that declares no type.
+    what a field asks for that declares no type. In a union they may not: it declares several.
     """
+    if issubclass(declared, dict):
+        members = union_members(declared)
+        return _lost_items(before, after, (), lambda name: members.get(name, _NO_UNION))
+    return _lost(before, after, (), _NO_UNION)
+
+
+def _lost(before: Any, after: Any, path: Path, members: Members) -> tuple[Path, str] | None:
     if _is_secret(before) and before != after:
         return path, "is a secret that pydantic writes as asterisks: declare a str, and REDACT it"
     if has_fields(before) and has_fields(after):
         return _lost_fields(before, after, path)
+    if kind := misread(before, after, members):
+        return path, _misread(kind, after)
     if isinstance(before, Mapping) and isinstance(after, Mapping):
-        return _lost_items(before, after, path)
+        return _lost_items(before, after, path, lambda name: members)
     if isinstance(before, list | tuple) and isinstance(after, list | tuple):
-        if len(before) != len(after):
-            return path, (
-                f"has {len(before)} items, and subscribers would read {len(after)}: a validator "
-                "changes it, so publish what that returns"
-            )
-        found = (lost(a, b, (*path, i)) for i, (a, b) in enumerate(zip(before, after, strict=True)))
-        return next(filter(None, found), None)
+        return _lost_in_list(before, after, path, members)
+    if isinstance(before, set | frozenset) and isinstance(after, set | frozenset):
+        return _lost_in_set(before, after, path, members)
     return None
 
 
 def _lost_fields(before: Any, after: Any, path: Path) -> tuple[Path, str] | None:
-    names = [field.name for field in fields_of(before)]
-    kept = {field.name for field in fields_of(after)}
-    if not isinstance(before, type(after)) or not kept.issuperset(names):
+    names = attributes_of(before)
+    if not isinstance(before, type(after)) or not set(names).issubset(attributes_of(after)):
         return path, (
             f"holds the class {type(before).__qualname__}, and subscribers would read it as "
             f"{type(after).__qualname__}: declare the class that is meant"
         )
-    found = (lost(getattr(before, n), getattr(after, n), (*path, n)) for n in names)
+    kind: Any = type(before)
+    members = union_members(kind)
+    found = (
+        _lost(getattr(before, n), getattr(after, n), (*path, n), members.get(n, _NO_UNION))
+        for n in names
+    )
     return next(filter(None, found), None)
 
 
 def _lost_items(
-    before: Mapping[Any, Any], after: Mapping[Any, Any], path: Path
+    before: Mapping[Any, Any],
+    after: Mapping[Any, Any],
+    path: Path,
+    members_of: Callable[[Any], Members],
 ) -> tuple[Path, str] | None:
     for name, value in before.items():
         if isinstance(name, str) and (problem := text_problem(name)):
             return (*path, name), f"has a name that {problem}"
-        if name in after and (found := lost(value, after[name], (*path, name))):
-            return found
+        if name in after:
+            found = _lost(value, after[name], (*path, name), members_of(name))
+            if found:
+                return found
     return None
+
+
+def _lost_in_list(before: Any, after: Any, path: Path, members: Members) -> tuple[Path, str] | None:
+    if len(before) != len(after):
+        return path, (
+            f"has {len(before)} items, and subscribers would read {len(after)}: a validator "
+            "changes it, so publish what that returns"
+        )
+    pairs = enumerate(zip(before, after, strict=True))
+    found = (_lost(a, b, (*path, i), members) for i, (a, b) in pairs)
+    return next(filter(None, found), None)
+
+
+def _lost_in_set(before: Any, after: Any, path: Path, members: Members) -> tuple[Path, str] | None:
+    # Sets have no order to pair their values by, so only the types are counted.
+    fewer = Counter(member_of(value, members) for value in before)
+    fewer.subtract(member_of(value, members) for value in after)
+    for value in before:
+        if fewer[member_of(value, members)] > 0:
+            other = next(v for v in after if fewer[member_of(v, members)] < 0)
+            if kind := misread(value, other, members):
+                return path, _misread(kind, other)
+    return None
+
+
+def _misread(kind: type, after: Any) -> str:
+    way_out = ", or put str last" if isinstance(after, str) and issubclass(kind, _TEXTS) else ""
+    return (
+        f"holds a value of type {kind.__qualname__}, and subscribers would read it as "
+        f"{type(after).__qualname__}, because its union has both: declare one of the two{way_out}"
+    )
 
 
 def _is_secret(value: object) -> bool:
