@@ -21,7 +21,17 @@ ALLOWED_HOSTS = ["127.0.0.1", "localhost", "[::1]"]
 
 def database(url: str) -> dict[str, Any]:
     """Return Django's settings for a database URL, with what each vendor needs."""
-    config: dict[str, Any] = dict(dj_database_url.parse(url))
+    return _complete(dict(dj_database_url.parse(url)))
+
+
+def own_database(folder: Path) -> dict[str, Any]:
+    """Return the settings for a SQLite file in this folder, which may have any name."""
+    # Not by a URL, in which # and ? end the path.
+    name = str(folder / "shop.sqlite3")
+    return _complete({"ENGINE": "django.db.backends.sqlite3", "NAME": name})
+
+
+def _complete(config: dict[str, Any]) -> dict[str, Any]:
     options: dict[str, Any] = config.setdefault("OPTIONS", {})
     if config["ENGINE"].endswith("sqlite3"):
         Path(config["NAME"]).parent.mkdir(parents=True, exist_ok=True)
@@ -37,9 +47,9 @@ def database(url: str) -> dict[str, Any]:
     return config
 
 
-DATABASES = {
-    "default": database(os.environ.get("DATABASE_URL") or f"sqlite:///{DEMO_DIR / 'shop.sqlite3'}")
-}
+# In small letters, so that it is no setting: an error page would show its password.
+url = os.environ.get("DATABASE_URL")
+DATABASES = {"default": database(url) if url else own_database(DEMO_DIR)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 SHOP_APPS = [

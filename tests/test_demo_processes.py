@@ -16,11 +16,11 @@ import redis
 from example_project.demo import redis_server
 from example_project.demo.guardian import Guardian
 from example_project.demo.pages import Browser
-from example_project.demo.pieces import Command
+from example_project.demo.pieces import MANAGE, Command
 from example_project.demo.redis_server import RedisServer, RedisServerError, find_executable
 from example_project.demo.supervisor import Supervisor
 from example_project.demo.switches import Switches
-from tests.demo import DemoProcess, running_demo
+from tests.demo import PRIVATE, DemoProcess, running_demo
 from tests.waiting import PATIENCE, eventually
 
 pytestmark = [pytest.mark.processes, pytest.mark.once]
@@ -165,6 +165,18 @@ def test_the_guardian_ends_what_its_demo_can_no_longer_end() -> None:
 
 
 # The whole demo
+
+
+def test_the_demo_has_its_database_in_its_folder_whatever_that_is_called(tmp_path: Path) -> None:
+    folder = tmp_path / "a #1?b=c%41:" / ".demo"
+    env = {name: value for name, value in os.environ.items() if name not in PRIVATE}
+    connect = "from django.db import connection; connection.ensure_connection()"
+    subprocess.run(
+        [sys.executable, MANAGE, "shell", "-c", connect],
+        env=env | {"DEMO_DIR": str(folder)},
+        check=True,
+    )
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [folder / "shop.sqlite3"]
 
 
 @pytest.fixture
