@@ -82,7 +82,9 @@ def test_a_server_on_the_path_comes_first(monkeypatch: pytest.MonkeyPatch, tmp_p
 def test_where_there_is_no_server_it_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     monkeypatch.setattr(redis_server, "find_spec", lambda name: None)
-    with pytest.raises(RedisServerError, match="apt install redis-server.*or set REDIS_URL"):
+    with pytest.raises(
+        RedisServerError, match="x86-64 only.*apt install redis-server.*or set REDIS_URL"
+    ):
         find_executable()
 
 

