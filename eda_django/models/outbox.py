@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from ..conf import MAX_NAME
 from ..events import Event
 from ..failures import storable
-from .attempt import Attempt
+from . import pruning
 from .clock import DatabaseNow, after
 from .delivery import Delivery
 from .indexes import HotIndex
@@ -147,8 +147,9 @@ class OutboxQuerySet(models.QuerySet["OutboxEvent"]):
     def prune(self, *, seconds: float, after_id: int, limit: int) -> tuple[int, int]:
         """Delete what is finished among the next `limit` events; inside a transaction.
 
-        Returns how many went, and the id to go on from: 0 when the rest is too young. Walking
-        the primary key costs no index that every insert would have to pay for.
+        But for events that somebody holds, or something that belongs to them: the next round finds
+        those. Returns how many went, and the id to go on from: 0 when the rest is too young.
+        Walking the primary key costs no index that every insert would have to pay for.
         """
         window = list(
             self.filter(pk__gt=after_id).order_by("pk").values_list("pk", flat=True)[:limit]
@@ -157,11 +158,10 @@ class OutboxQuerySet(models.QuerySet["OutboxEvent"]):
             return 0, 0
         is_old = self.filter(pk=window[-1], time__lt=after(-seconds)).exists()
         rows = self.filter(pk__in=window).finished_before(seconds)
-        ids = [row.pk for row in skip_locked(rows.only("id"))]
+        found = [row.pk for row in skip_locked(rows.only("id"))]
+        ids = pruning.lock_whole(self, found) if found else []
         if ids:
-            Attempt.objects.using(self.db).filter(delivery__event_id__in=ids).delete()
-            Delivery.objects.using(self.db).filter(event_id__in=ids)._raw_delete(self.db)
-            self.filter(pk__in=ids)._raw_delete(self.db)
+            pruning.delete_whole(self, ids)
         return len(ids), window[-1] if is_old and len(window) == limit else 0
 
 

@@ -36,7 +36,7 @@ SEAMS = {
     "requeue": "eda_django.models.verbs:DeliveryQuerySet.requeue",
     "lock_lapsed_running": "eda_django.models.verbs:DeliveryQuerySet.lock_lapsed_running",
     "prune": "eda_django.models.outbox:OutboxQuerySet.prune",
-    "raw_delete": "django.db.models.query:QuerySet._raw_delete",
+    "delete": "eda_django.models.by_key:delete",
     # The worker's.
     "lpop": "rq:Queue.lpop",
     "lmove": "rq:Queue.lmove",

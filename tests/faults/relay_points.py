@@ -99,9 +99,9 @@ RELAY = (
 PRUNE = tuple(
     Point(row=PRUNING, dies=dies)
     for dies in (
-        "before prune, after raw_delete",
-        "before prune, after raw_delete #2",
-        "before prune, after raw_delete #3",
+        "before prune, after delete",
+        "before prune, after delete #2",
+        "before prune, after delete #3",
         "after prune, before COMMIT",
         "after prune, after COMMIT",
     )
