@@ -82,6 +82,8 @@ ABOUT = {
         "test_resending.py",
     ),
 }
+# Seconds that a relay may wait in one test for what is away.
+PATIENCE = 3.0
 _migrate = migrate.Command.handle
 
 
@@ -119,6 +121,29 @@ def _empty_tables(request: pytest.FixtureRequest, django_db_blocker: DjangoDbBlo
             # What was not set up would be the real one.
             if connection.settings_dict["NAME"] == connection.settings_dict["TEST"]["NAME"]:
                 connection.ops.execute_sql_flush(sql_flush(no_style(), connection))
+
+
+@pytest.fixture(autouse=True)
+def _outages_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a relay give up soon that takes what is broken in it for an outage.
+
+    It would try again until the test's time is over, which is most of the time of all mutants.
+    """
+    # Late: this is a plugin, and is read before Django is set up.
+    from eda_django.relay import Relay
+
+    sleep = Relay._sleep
+    slept = 0.0
+
+    def sleep_or_give_up(self: Any, seconds: float) -> bool:
+        nonlocal slept
+        if self.outage:
+            slept += seconds
+        if slept > PATIENCE:
+            raise TimeoutError("an outage without end")
+        return sleep(self, seconds)
+
+    monkeypatch.setattr(Relay, "_sleep", sleep_or_give_up)
 
 
 def pytest_sessionfinish() -> None:
