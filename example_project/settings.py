@@ -72,6 +72,7 @@ INSTALLED_APPS = [
     *SHOP_APPS,
 ]
 MIDDLEWARE = [
+    "example_project.process.named",
     "django.middleware.security.SecurityMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",

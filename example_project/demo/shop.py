@@ -3,7 +3,6 @@
 import io
 import os
 import time
-from urllib.error import URLError
 
 import django
 from django.core.exceptions import ImproperlyConfigured
@@ -16,11 +15,11 @@ from eda_django.exceptions import first_line
 from example_project.services import SERVICES
 
 from .errors import DemoError
-from .pages import Browser
 from .pieces import Command
 from .place import Place
-from .redis_server import HOST, RedisServer, RedisServerError, free_port
+from .redis_server import RedisServer, RedisServerError
 from .supervisor import Supervisor
+from .web_server import WebServer
 
 # Seconds in which the web server must answer.
 PATIENCE = 60.0
@@ -43,7 +42,12 @@ class Shop:
     def __init__(self, place: Place, supervisor: Supervisor) -> None:
         self.place = place
         self.supervisor = supervisor
-        self.address = f"http://{HOST}:{free_port()}/"
+        self._web = WebServer(log=place.log("web"))
+
+    @property
+    def address(self) -> str:
+        """Where the shop is, once it is open."""
+        return self._web.address
 
     def provide_redis(self) -> None:
         """Use the Redis of REDIS_URL; if none is given, start one and set REDIS_URL to it."""
@@ -75,28 +79,19 @@ class Shop:
 
     def open(self) -> None:
         """Start everything and wait until the first page is there."""
-        port = self.address.rstrip("/").rpartition(":")[2]
-        self._add("web", "runserver", "--noreload", "--insecure", f"{HOST}:{port}")
+        self.supervisor.add(self._web)
         self._add("relay", "relay")
         for service in SERVICES:
             options = ("--worker-class", WORKER, "--worker-ttl", WORKER_TTL)
             self._add(service.name, "rqworker", service.name, *options)
         deadline = time.monotonic() + PATIENCE
-        while not self._answers():
+        while not self._web.answers():
             if time.monotonic() > deadline:
-                log = self.place.log("web")
-                raise DemoError(f"The web server does not answer. Its log is {log}.")
+                raise DemoError(f"The web server does not answer. Its log is {self._web.log}.")
             time.sleep(0.1)
 
     def _add(self, name: str, *arguments: str) -> None:
         self.supervisor.add(Command(name, *arguments, log=self.place.log(name)))
-
-    def _answers(self) -> bool:
-        try:
-            Browser(self.address).get("/")
-        except (URLError, OSError):
-            return False
-        return True
 
 
 def _require_redis(url: str) -> None:
