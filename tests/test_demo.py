@@ -54,6 +54,22 @@ def test_a_second_demo_in_the_same_folder_is_refused(tmp_path: Path) -> None:
         pass
 
 
+@pytest.mark.parametrize("name", ["file", "file/below", "link"])
+def test_a_folder_that_can_not_be_one_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to("nowhere")
+    with pytest.raises(DemoError) as refused:
+        Place(tmp_path / name).__enter__()
+    said = str(refused.value)
+    assert said.startswith(f"The folder {tmp_path / name} can't be used: ")
+    assert said.endswith(
+        "Name one that there is or that can be made: make demo FOLDER=.demo "
+        "(without make: --folder=.demo)."
+    )
+
+
 def test_a_demo_starts_afresh_and_leaves_what_is_not_its_own(tmp_path: Path) -> None:
     (tmp_path / "shop.sqlite3-wal").touch()
     (tmp_path / "logs").mkdir()

@@ -8,6 +8,7 @@ from django.core.management import call_command
 from eda_django.models import OutboxEvent
 from example_project.demo import customers
 from example_project.demo.customers import Plan, Visit
+from example_project.demo.errors import DemoError
 from example_project.demo.pages import Page
 from example_project.demo.redis_server import free_port
 from example_project.orders.models import Order, Product
@@ -52,6 +53,11 @@ def test_a_crowd_has_every_kind_of_customer(count: int) -> None:
 def test_the_same_crowd_comes_again() -> None:
     stock = {"rare": 4, "plenty": 50}
     assert customers.plans(30, stock) == customers.plans(30, stock)
+
+
+def test_customers_are_not_sent_into_a_shop_that_is_sold_out() -> None:
+    with pytest.raises(DemoError, match=r"sold out.*leave DATABASE_URL out"):
+        customers.plans(5, {"mug": 0})
 
 
 @pytest.fixture

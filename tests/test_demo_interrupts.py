@@ -94,6 +94,20 @@ def test_a_second_interrupt_does_not_cut_the_end_short(starting: DemoProcess, pa
     assert starting.text.splitlines()[1:] == ["Stopping everything …", "Everything is stopped."]
 
 
+def test_an_interrupt_while_the_demo_is_imported_ends_it_quietly(
+    tmp_path: Path, path: Path
+) -> None:
+    """One of the modules raises the signal, as that moment can't be hit from outside."""
+    (path / "rich").mkdir()
+    (path / "rich" / "__init__.py").write_text(
+        "import signal\nsignal.raise_signal(signal.SIGINT)\n"
+    )
+    found = os.pathsep.join([str(path), os.environ.get("PYTHONPATH", "")])
+    with running_demo(tmp_path / "demo", pythonpath=found) as demo:
+        assert demo.process.wait(PATIENCE) == 0
+    assert demo.text == ""
+
+
 # Its parts
 
 

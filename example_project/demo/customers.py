@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from urllib.error import HTTPError, URLError
 from uuid import UUID
 
+from .errors import DemoError
 from .pages import Browser, Form, Page
 
 AT_ONCE = 6
@@ -45,6 +46,11 @@ def plans(count: int, stock: Mapping[str, int]) -> list[Plan]:
     # Seeded, so that a run that showed something can be had again.
     chance = random.Random(count)
     shelves = sorted((left, sku) for sku, left in stock.items() if left > 0)
+    if not shelves:
+        raise DemoError(
+            "The shop on this database is sold out, so nobody can order anything. Name an empty "
+            "database, or leave DATABASE_URL out: then the demo uses a SQLite file of its own."
+        )
     scarce_left, scarce = shelves[0]
     plenty = [sku for _, sku in shelves[1:]] or [scarce]
     crowd = [

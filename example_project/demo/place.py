@@ -27,8 +27,7 @@ class Place:
         self._lock: IO[bytes] | None = None
 
     def __enter__(self) -> "Place":
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self._lock = (self.folder / "lock").open("wb")
+        self._lock = self._open_lock()
         try:
             # The system lets go of it when the process ends, however it ends.
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -71,6 +70,16 @@ class Place:
         unseen.write_text(address)
         # At once, for whoever waits for it.
         unseen.replace(self.folder / "address")
+
+    def _open_lock(self) -> IO[bytes]:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            return (self.folder / "lock").open("wb")
+        except OSError as error:
+            raise DemoError(
+                f"The folder {self.folder} can't be used: {error.strerror}. Name one that there "
+                "is or that can be made: make demo FOLDER=.demo (without make: --folder=.demo)."
+            ) from error
 
     def _clear(self) -> None:
         for name in FOLDERS:
