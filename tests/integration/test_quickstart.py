@@ -1,39 +1,17 @@
 """The README's quickstart, performed to the letter in an empty folder."""
 
-import re
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
 from example_project.demo.redis_server import RedisServer
 from tests.integration.fresh_project import FreshProject
-from tests.integration.processes import ROOT
+from tests.integration.performing import ends_with, readme_steps
 from tests.waiting import eventually
 
 pytestmark = [pytest.mark.processes, pytest.mark.once]
-
-BLOCK = re.compile(
-    r"(?:<!-- (?P<what>[^\n]*?) -->\n)?```(?P<kind>\w+)\n(?P<text>.*?)```", re.DOTALL
-)
-
-
-class Step(NamedTuple):
-    """A block of the README: what its comment says to do with it, its language, its text."""
-
-    what: str
-    kind: str
-    text: str
-
-
-def steps() -> list[Step]:
-    """Return the quickstart's blocks in their order."""
-    page = (ROOT / "README.md").read_text()
-    section = page.split("\n## Quickstart\n")[1].split("\n## ")[0]
-    found = BLOCK.finditer(section)
-    return [Step(m["what"] or "", m["kind"], m["text"]) for m in found]
 
 
 @pytest.fixture
@@ -44,12 +22,8 @@ def project(tmp_path: Path, redis_server: RedisServer) -> Iterator[FreshProject]
     project.end()
 
 
-def ends_with(project: FreshProject, command: str, line: str) -> bool:
-    return project.run(command).splitlines()[-1:] == [line]
-
-
 def test_quickstart_works_to_the_letter(project: FreshProject) -> None:
-    todo = steps()
+    todo = readme_steps()
     assert {step.what.split(":")[0] for step in todo} == {
         *("install", "run", "settings", "file", "start", "instead", "until", "")
     }
