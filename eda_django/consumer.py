@@ -24,7 +24,7 @@ from .models.locking import (
     writing,
 )
 from .models.status import UNKNOWN_SUBSCRIBER
-from .registry import Subscription, registry
+from .registry import registry
 from .verdicts import Verdict, patience
 
 logger = logging.getLogger("eda_django")
@@ -34,6 +34,13 @@ TIME_SLICE = 15.0
 # The lease of a subscriber that has no timeout and holds no row lock to show that it lives.
 NO_TIMEOUT = 86_400.0
 
+# From a queue's name to the seconds that one attempt may take there; None for no limit.
+Limits = Callable[[str], float | None]
+
+
+def no_limit(queue: str) -> None:
+    return None
+
 
 def consume(
     delivery_ids: Sequence[int],
@@ -41,18 +48,21 @@ def consume(
     token: str,
     using: str = DEFAULT_DB_ALIAS,
     timeout: float | None = None,
+    limit_of: Limits = no_limit,
 ) -> int:
     """Run the subscribers of the deliveries claimed under `token`; return how many succeeded.
 
-    `timeout` is the seconds that one attempt may take. Deliveries that are no longer under this
-    claim are passed over. Raises RefusedJob for arguments that no relay pushed.
+    `limit_of` says for a queue how many seconds an attempt may take whose subscriber has no
+    timeout; the `timeout` that stands in a job may be a stranger's, and counts for nothing.
+    Deliveries that are no longer under this claim are passed over. Raises RefusedJob for arguments
+    that no relay pushed.
     """
     claim = checked(delivery_ids, token=token, using=using, timeout=timeout)
     for connection in connections.all(initialized_only=True):
         # A worker may have slept for a day since they were last used. The one that is read from
         # next tells by itself.
         revive(connection.alias, is_asked=connection.alias != claim.using)
-    run = ChunkRun(claim.token, using=claim.using, timeout=claim.timeout)
+    run = ChunkRun(claim.token, using=claim.using, limit_of=limit_of)
     try:
         return run.run(claim.ids)
     finally:
@@ -67,12 +77,12 @@ class ChunkRun:
         token: UUID,
         *,
         using: str,
-        timeout: float | None,
+        limit_of: Limits = no_limit,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.token = token
         self.using = using
-        self.timeout = timeout
+        self.limit_of = limit_of
         self.deliveries = Delivery.objects.using(using)
         self.clock = clock
         self.ends_at = clock() + TIME_SLICE
@@ -104,7 +114,7 @@ class ChunkRun:
         unknown: list[Delivery] = []
         for row in self._read(ids):
             if subscription := registry.get(row.subscriber):
-                timeout = subscription.timeout or self.timeout
+                timeout = subscription.timeout or self.limit_of(row.queue)
                 found.append(Execution(row=row, subscription=subscription, timeout=timeout))
             else:
                 unknown.append(row)
@@ -139,18 +149,17 @@ class ChunkRun:
             signals.deliveries_released.send_robust(sender=None, using=self.using)
 
     def _start(self, work: Execution) -> bool:
-        lease = self._lease(work.subscription)
-        return self.deliveries.start(work.pk, token=self.token, lease=lease)
+        return self.deliveries.start(work.pk, token=self.token, lease=self._lease(work))
 
-    def _lease(self, subscription: Subscription) -> float:
+    def _lease(self, work: Execution) -> float:
         """Return how long the relay must leave a started delivery alone.
 
         In atomic mode the row lock says that the worker lives. Without, only time can.
         """
         lease: float = conf.get("LEASE")
-        if subscription.atomic:
+        if work.subscription.atomic:
             return lease
-        return lease + (subscription.timeout or self.timeout or NO_TIMEOUT)
+        return lease + (work.timeout or NO_TIMEOUT)
 
     def _attempt(self, work: Execution, following: Execution | None) -> bool:
         """Run a delivery that is marked as running; return whether the following is by now."""
@@ -222,7 +231,7 @@ class ChunkRun:
             outcome,
             token=self.token,
             then=then.pk if then else None,
-            lease=self._lease(then.subscription) if then else 0.0,
+            lease=self._lease(then) if then else 0.0,
         )
 
     def _settle_failure(

@@ -7,8 +7,7 @@ from uuid import UUID
 
 from .chunks import Chunk
 from .consumer import consume
-from .dispatch import default_timeout
-from .registry import registry
+from .dispatch import limit_of
 
 logger = logging.getLogger("eda_django")
 
@@ -28,9 +27,8 @@ class InlineTransport:
             if self._stopping():
                 refused[chunk.token] = ""
                 continue
-            timeout = registry.timeout_of(chunk.subscriber, default_timeout(chunk.queue))
             try:
-                consume(chunk.delivery_ids, token=chunk.token.hex, using=using, timeout=timeout)
+                consume(chunk.delivery_ids, token=chunk.token.hex, using=using, limit_of=limit_of)
             except SystemExit:
                 # A subscriber's, and recorded as its failure. It ends a worker, not the relay.
                 # Its text may be private.

@@ -27,13 +27,14 @@ def consume(*args: Any, **kwargs: Any) -> int:
         django.setup()
     # Late, because it imports models.
     from .consumer import consume as run
+    from .dispatch import limit_of
 
     try:
-        signature(run).bind(*args, **kwargs)
+        signature(run).bind(*args, limit_of=limit_of, **kwargs)
     except TypeError as error:
         raise RefusedJob(f"The arguments are not those of consume(): {error!s:.200}.") from None
     try:
-        return run(*args, **kwargs)
+        return run(*args, limit_of=limit_of, **kwargs)
     except RefusedJob as error:
         # Only of what stood in Redis already.
         raise RefusedJob(*error.args) from None

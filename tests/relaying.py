@@ -87,7 +87,8 @@ class Recorder:
         """Consume, as a worker would, all that was pushed; return how many succeeded."""
         chunks, self.chunks = self.chunks, []
         return sum(
-            consume(c.delivery_ids, token=c.token.hex, using=using, timeout=timeout) for c in chunks
+            consume(c.delivery_ids, token=c.token.hex, using=using, limit_of=lambda queue: timeout)
+            for c in chunks
         )
 
 

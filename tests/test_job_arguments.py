@@ -91,6 +91,11 @@ def test_other_arguments_are_refused(args: Any) -> None:
         job.consume(*args, token=GOOD["token"])
 
 
+def test_no_job_says_where_a_worker_finds_its_limits() -> None:
+    with pytest.raises(RefusedJob, match="multiple values for keyword argument 'limit_of'"):
+        job.consume(**GOOD, limit_of="t.forged")
+
+
 def failures_of_one_job(client: Any, caplog: Any, work: Any) -> tuple[str, str]:
     """Let an event's subscriber do its work in an RQ worker; return what Redis and the log hold."""
     on_happened(work)

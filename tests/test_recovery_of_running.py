@@ -117,8 +117,8 @@ def test_slow_subscriber_is_never_started_twice() -> None:
         in_threads(Relay(transport=transport).turn, Relay(transport=transport).turn)
 
     on_happened(slow)
-    run = ChunkRun(chunk.token, using="default", timeout=None)
-    run._lease = lambda subscription: -1.0  # type: ignore[method-assign]
+    run = ChunkRun(chunk.token, using="default")
+    run._lease = lambda work: -1.0  # type: ignore[method-assign]
     assert run.run(chunk.delivery_ids) == 3
     assert statuses() == ["succeeded"] * 3
     assert attempts() == [1, 1, 1]
@@ -141,7 +141,7 @@ def test_worker_that_was_taken_for_dead_changes_nothing() -> None:
             Relay(transport=transport).drain()
             return started
 
-    assert Paused(chunk.token, using="default", timeout=None).run(chunk.delivery_ids) == 0
+    assert Paused(chunk.token, using="default").run(chunk.delivery_ids) == 0
     assert not Effect.objects.exists()
     assert attempts() == [1, 0]
     make_due()

@@ -1,7 +1,7 @@
 """How deliveries reach workers, and commits reach relays: the only package that knows RQ."""
 
 from .bell import doorbell, flush_doorbell, ring
-from .connections import default_queue, default_timeout
+from .connections import default_queue, default_timeout, limit_of
 from .queues import QueueState, queue_states
 from .rq_transport import RqTransport
 
@@ -12,6 +12,7 @@ __all__ = [
     "default_timeout",
     "doorbell",
     "flush_doorbell",
+    "limit_of",
     "queue_states",
     "ring",
 ]

@@ -5,10 +5,10 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django_rq import settings as django_rq_settings
 from django_rq.connection_utils import filter_connection_params
+from django_rq.queues import get_queue_class
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry as RedisRetry
-from rq import Queue
 from rq.exceptions import TimeoutFormatError
 from rq.utils import parse_timeout
 
@@ -39,15 +39,21 @@ def default_timeout(queue: str) -> int:
     Raises ImproperlyConfigured if RQ can't read what RQ_QUEUES says.
     """
     # Without a worker a site needs no queues; django-rq refuses to say that there are none.
-    queues = getattr(settings, "RQ_QUEUES", {})
-    said = queues.get(queue, {}).get("DEFAULT_TIMEOUT")
+    config = getattr(settings, "RQ_QUEUES", {}).get(queue, {})
+    said = config.get("DEFAULT_TIMEOUT")
     try:
-        return parse_timeout(said) or Queue.DEFAULT_TIMEOUT
+        return parse_timeout(said) or get_queue_class(config).DEFAULT_TIMEOUT
     except (TimeoutFormatError, TypeError, AssertionError) as error:
         raise ImproperlyConfigured(
             f"RQ_QUEUES[{queue!r}] has DEFAULT_TIMEOUT={said!r}, which RQ can't read: give "
             f"seconds, or a text such as '90s', '5m' or '1h'."
         ) from error
+
+
+def limit_of(queue: str) -> float | None:
+    """Return the seconds that an attempt may take on a queue, None for no limit."""
+    seconds = default_timeout(queue)
+    return seconds if seconds > 0 else None
 
 
 def servers_in_use() -> dict[str, str]:

@@ -26,6 +26,7 @@ def job_for(queue: Queue, chunk: Chunk, using: str) -> EnqueueData:
     return queue.prepare_data(
         JOB,
         args=(list(chunk.delivery_ids),),
+        # The limit is for workers of older code; others have it from their own settings.
         kwargs={"token": chunk.token.hex, "using": using, "timeout": limit},
         timeout=-1 if limit is None else int(limit + TIME_SLICE + MARGIN),
         result_ttl=0,

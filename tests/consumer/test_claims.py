@@ -82,8 +82,8 @@ def test_row_is_locked_while_its_subscriber_runs() -> None:
         in_threads(look)
 
     chunk = one_chunk(1, slow)
-    lapsed = ChunkRun(chunk.token, using="default", timeout=None)
-    lapsed._lease = lambda subscription: -1.0  # type: ignore[method-assign]
+    lapsed = ChunkRun(chunk.token, using="default")
+    lapsed._lease = lambda work: -1.0  # type: ignore[method-assign]
     assert lapsed.run(chunk.delivery_ids) == 1
     assert seen == [0]
 

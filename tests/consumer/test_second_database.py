@@ -171,7 +171,7 @@ def test_a_subscriber_that_takes_too_long_fails_there() -> None:
     def linger(seen: Event[Any]) -> None:
         time.sleep(5)
 
-    run(one_chunk(1, linger), timeout=0.05)
+    run(one_chunk(1, linger), limit_of=lambda queue: 0.05)
     assert failures() == ["eda_django.exceptions.SubscriberTimeout"]
 
 

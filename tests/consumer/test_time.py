@@ -29,7 +29,7 @@ def test_chunk_that_has_used_its_time_gives_the_rest_back() -> None:
         now[0] += 6.0
 
     chunk = one_chunk(5, slow)
-    run = ChunkRun(chunk.token, using="default", timeout=None, clock=lambda: now[0])
+    run = ChunkRun(chunk.token, using="default", clock=lambda: now[0])
     assert run.run(chunk.delivery_ids) == 3
     assert statuses() == ["succeeded"] * 3 + ["pending"] * 2
     assert list(Delivery.objects.order_by("pk").values_list("attempts", flat=True))[3:] == [0, 0]
@@ -47,7 +47,7 @@ def test_failed_attempt_tells_how_long_it_took() -> None:
 
 
 @pytest.mark.django_db
-def test_timeout_of_the_subscription_goes_before_that_of_the_job() -> None:
+def test_timeout_of_the_subscription_goes_before_that_of_the_queue() -> None:
     limits: list[float] = []
 
     def note(seen: Event[Any]) -> None:
@@ -55,7 +55,7 @@ def test_timeout_of_the_subscription_goes_before_that_of_the_job() -> None:
 
         limits.append(signal.getitimer(signal.ITIMER_REAL)[0])
 
-    run(one_chunk(1, note, timeout=50), timeout=9)
+    run(one_chunk(1, note, timeout=50), limit_of=lambda queue: 9.0)
     subscribes("t.other", name="t.other")(note)
     with transaction.atomic():
         publish("t.other", {})

@@ -42,24 +42,30 @@ def test_bare_chunk_costs_two_statements_a_delivery_and_two_more() -> None:
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize("forged", [None, 0.5, 1e9])
 @pytest.mark.parametrize(
-    ("options", "seconds"),
+    ("options", "of_queue", "seconds"),
     [
-        ({"atomic": True, "timeout": 600}, 30),
-        ({"atomic": False, "timeout": 600}, 630),
-        ({"atomic": False}, 30 + NO_TIMEOUT),
+        ({"atomic": True, "timeout": 600}, 60, 30),
+        ({"atomic": False, "timeout": 600}, 60, 630),
+        ({"atomic": False}, 60, 90),
+        ({"atomic": False}, None, 30 + NO_TIMEOUT),
     ],
 )
 def test_lease_of_what_runs_lasts_as_long_as_it_may_run(
-    options: dict[str, Any], seconds: float
+    options: dict[str, Any], of_queue: float | None, seconds: float, forged: float | None
 ) -> None:
-    """Without a row lock, only time can tell that a worker is dead."""
+    """Without a row lock, only time can tell that a worker is dead.
+
+    What stands in the job does not count: with a limit of years the delivery would wait as long.
+    """
     left: list[float] = []
 
     def note(seen: Event[Any]) -> None:
         left.append(seconds_until(only_delivery().lease_until))
 
-    run(one_chunk(1, note, **options))
+    limits = {"default": of_queue}
+    run(one_chunk(1, note, **options), limit_of=limits.__getitem__, timeout=forged)
     assert seconds - 10 < left[0] < seconds + 10
 
 

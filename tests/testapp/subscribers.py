@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from dataclasses import replace
 from typing import Any
 
 from eda_django import Discard, Event, Retry, RetryLater, event, publish, subscribes
@@ -96,6 +97,13 @@ BEHAVIOURS = {
 for _name in filter(None, os.environ.get("EDA_TEST_UNKNOWN", "").split(",")):
     registry.remove(_name)
     types.forget(_name)
+
+# They may be told whose subscribers run without a transaction.
+for _name in filter(None, os.environ.get("EDA_TEST_BARE", "").split(",")):
+    _subscription = registry.get(_name)
+    assert _subscription
+    registry.remove(_name)
+    registry.add(replace(_subscription, atomic=False))
 
 # And for newer code: they may be told whose next version they know.
 for _name in filter(None, os.environ.get("EDA_TEST_NEWER", "").split(",")):

@@ -7,7 +7,7 @@ from typing import Any
 import django_rq
 from django.core.management import call_command
 
-from eda_django.models import Status
+from eda_django.models import Delivery, Status
 from tests.integration import ordering
 from tests.integration.ordering import place_notes
 from tests.integration.processes import Process, Processes, relay_words
@@ -37,8 +37,8 @@ class Site:
         process.says("relay started")
         return process
 
-    def worker(self, kind: str = "simple", *words: str) -> Process:
-        return self._processes.spawn(*KINDS[kind], *words, **self._environment)
+    def worker(self, kind: str = "simple", *words: str, **environment: str) -> Process:
+        return self._processes.spawn(*KINDS[kind], *words, **self._environment, **environment)
 
     def work(self) -> None:
         """Do all that is in the queue, here: it is RQ's SimpleWorker, and needs no process."""
@@ -61,3 +61,8 @@ def once(count: int) -> bool:
     found = effects()
     done = ordering.statuses() == {Status.SUCCEEDED: count}
     return done and len(found) == count and set(found.values()) == {1}
+
+
+def attempts() -> list[int]:
+    """Return how many each delivery has taken."""
+    return list(Delivery.objects.order_by("pk").values_list("attempts", flat=True))

@@ -5,40 +5,24 @@ by hand. Whatever is done, no effect is lost or doubled, and nothing runs that i
 """
 
 import json
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
-from django.core.management import call_command
-from django.db import transaction
 from rq import Worker
 
-from eda_django import Event, publish, subscribes
-from eda_django.models import Attempt, Delivery, Status
+from eda_django.models import Delivery, Status
 from eda_django.models.status import UNPUSHABLE
 from tests.attacker import LISTED, call, consume_call, forge, stolen
 from tests.integration import ordering
 from tests.integration.ordering import place_notes, place_orders
-from tests.integration.secure.site import Site, once, push_notes
+from tests.integration.secure.site import Site, attempts, once, push_notes
 from tests.relaying import make_due
 from tests.testapp.models import Effect
-from tests.testapp.subscribers import QUICK
 from tests.waiting import eventually
 
 # The attacker has Redis, not the database.
 pytestmark = [pytest.mark.processes, pytest.mark.once]
-
-
-def attempts() -> list[int]:
-    return list(Delivery.objects.order_by("pk").values_list("attempts", flat=True))
-
-
-def forge_limits(client: Any, *, attempt: float | None, job: int) -> None:
-    """Change the seconds that an attempt, and the whole of the job that waits, may take."""
-    [(job_id, ids, kwargs)] = stolen(client, queue="default")
-    data = consume_call(ids, **{**kwargs, "timeout": attempt})
-    client.hset(f"rq:job:{job_id}", mapping={"data": data, "timeout": job})
 
 
 # Sooner
@@ -129,83 +113,6 @@ def test_worker_that_is_told_to_end_ends(site: Site, redis_client: Any) -> None:
     push_notes("")
     site.work()
     assert once(1)
-
-
-# Attempts
-
-
-@pytest.mark.parametrize("limit", ["job", "attempt"])
-def test_short_time_limit_costs_an_attempt(site: Site, redis_client: Any, limit: str) -> None:
-    """Of a subscriber that has no timeout of its own; again and again, and it is a dead letter.
-
-    An operator who retries it finds that nothing of it is lost.
-    """
-    place_notes("sleep:3")
-    # RQ's own limit is put off while a subscriber has one.
-    of_attempt = 0.2 if limit == "attempt" else None
-    for number in range(1, QUICK.max_attempts + 1):
-        make_due()
-        call_command("relay", "--once")
-        forge_limits(redis_client, attempt=of_attempt, job=2)
-        site.work()
-        assert attempts() == [number]
-    errors = list(Attempt.objects.values_list("error_class", flat=True))
-    assert len(errors) == QUICK.max_attempts
-    assert all(e.endswith(("JobTimeoutException", "SubscriberTimeout")) for e in errors)
-    assert ordering.statuses() == {Status.DEAD: 1}
-    with transaction.atomic():
-        assert Delivery.objects.retry()
-    call_command("relay", "--once")
-    site.work()
-    assert once(1)
-
-
-@pytest.mark.parametrize(
-    ("own", "forged", "end"), [(30, 0.1, Status.SUCCEEDED), (0.2, 10**9, Status.PENDING)]
-)
-def test_timeout_of_a_subscriber_can_not_be_changed(
-    site: Site, redis_client: Any, own: float, forged: float, end: Status
-) -> None:
-    """Neither way: what the code says counts, not what the job says."""
-    subscribes("t.napped", name="t.nap", queue="default", timeout=own)(nap)
-    with transaction.atomic():
-        publish("t.napped", {})
-    call_command("relay", "--once")
-    forge_limits(redis_client, attempt=forged, job=-1)
-    site.work()
-    assert ordering.statuses() == {end: 1}
-
-
-def nap(event: Event[Any]) -> None:
-    time.sleep(1.0)
-
-
-@pytest.mark.parametrize("is_forged", [True, False])
-def test_long_time_limit_is_obeyed(
-    site: Site, redis_client: Any, settings: Any, is_forged: bool
-) -> None:
-    """It goes on for longer than the queue allows, and keeps its worker as long."""
-    settings.RQ_QUEUES = {n: {**q, "DEFAULT_TIMEOUT": 1} for n, q in settings.RQ_QUEUES.items()}
-    push_notes("sleep:2")
-    if is_forged:
-        forge_limits(redis_client, attempt=10**9, job=-1)
-    site.work()
-    assert once(1) == is_forged
-    assert Attempt.objects.exists() != is_forged
-
-
-def test_killed_work_horse_costs_an_attempt(site: Site, redis_client: Any) -> None:
-    """RQ's own command."""
-    site.relay()
-    site.worker("fork")
-    place_notes("sleep:60:1")
-    eventually(lambda: Delivery.objects.filter(status=Status.RUNNING).exists())
-    [key] = redis_client.smembers("rq:workers")
-    channel = f"rq:pubsub:{key.decode().removeprefix('rq:worker:')}"
-    redis_client.publish(channel, json.dumps({"command": "kill-horse"}))
-    eventually(lambda: once(1))
-    assert attempts() == [2]
-    assert [a.error_class for a in Attempt.objects.all()] == ["eda_django.WorkerLost"]
 
 
 # Load
