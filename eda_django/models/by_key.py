@@ -1,11 +1,12 @@
 """Changes of rows that are known by their keys, and of nothing else.
 
-InnoDB locks, and waits for, whatever row an UPDATE or a DELETE looks at. Asked for keys that are a
-fair part of a table MariaDB reads the whole of it, or takes an index with other rows in it. So the
-primary key is named. The other databases look at no row that is not meant.
+InnoDB locks, and waits for, whatever row a DELETE looks at, and under REPEATABLE READ an UPDATE.
+Asked for keys that are a fair part of a table MariaDB reads the whole of it, or takes an index that
+has other rows. So the primary key is named. Other databases wait for no row that is not meant.
 """
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from django.db import connections
@@ -19,6 +20,15 @@ FROM JSON_TABLE(%s, '$[*]' COLUMNS (pk BIGINT PATH '$')) AS chosen
 """
 
 
+def update(rows: QuerySet[Any], **values: Any) -> int:
+    """Change rows that are chosen by their keys, perhaps by more; return how many."""
+    connection = connections[rows.db]
+    if connection.vendor != "mysql":
+        return rows.update(**values)
+    with connection.execute_wrapper(_name_the_key):
+        return rows.update(**values)
+
+
 def delete(rows: QuerySet[Any]) -> None:
     """Delete rows, and nothing that refers to them."""
     if connections[rows.db].vendor != "mysql":
@@ -30,3 +40,10 @@ def delete(rows: QuerySet[Any]) -> None:
         sql = _DELETE.strip().format(table=rows.model._meta.db_table)
         with connections[rows.db].cursor() as cursor:
             cursor.execute(sql, [json.dumps(ids)])
+
+
+def _name_the_key(
+    execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any
+) -> Any:
+    head, found, rest = sql.partition(" SET ")
+    return execute(f"{head} FORCE INDEX (PRIMARY){found}{rest}", params, many, context)

@@ -13,7 +13,7 @@ from django.db import models
 from django.db.models import Q
 
 from ..failures import storable
-from . import outcomes
+from . import by_key, outcomes
 from .clock import DatabaseNow
 from .insertion import NewDelivery, Row
 from .locking import skip_locked
@@ -87,7 +87,7 @@ class OperatorVerbs(models.QuerySet[T]):
         ready = self._locked_rows(mine, (*FINISHED, Status.DEAD))
         anew = {row.pk for row in ready}
         begun = outcomes.pending(0) | {"attempts": 0, "finished_at": None, "started_at": None}
-        self.filter(pk__in=anew).update(**begun)
+        by_key.update(self.filter(pk__in=anew), **begun)
         missing = [name for name in queues if name not in names.values()]
         self.create_pending(
             [
@@ -122,7 +122,8 @@ class OperatorVerbs(models.QuerySet[T]):
         )
 
     def _set(self, ids: list[int], values: dict[str, Any]) -> list[int]:
-        self.model._default_manager.using(self.db).filter(pk__in=ids).update(**values)
+        rows: Any = self.model._default_manager.using(self.db).filter(pk__in=ids)
+        by_key.update(rows, **values)
         return ids
 
     def _locked(self, rows: Any, statuses: Collection[Status]) -> list[int]:

@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from ..conf import MAX_NAME
 from ..events import Event
 from ..failures import storable
-from . import pruning
+from . import by_key, pruning
 from .clock import DatabaseNow, after
 from .delivery import Delivery
 from .indexes import HotIndex
@@ -83,7 +83,7 @@ class OutboxQuerySet(models.QuerySet["OutboxEvent"]):
         """Let up to `limit` events go whose time has come; inside a transaction."""
         due = self.scheduled().filter(available_at__lte=DatabaseNow()).order_by("available_at")
         ids = [row.pk for row in skip_locked(due.only("id"))[:limit]]
-        return self.filter(pk__in=ids).update(available_at=None) if ids else 0
+        return by_key.update(self.filter(pk__in=ids), available_at=None) if ids else 0
 
     def mark_relayed(self, ids: Sequence[int]) -> None:
         """Record that every subscription has its delivery of these events."""
@@ -100,7 +100,8 @@ class OutboxQuerySet(models.QuerySet["OutboxEvent"]):
                     ["{" + ",".join(map(str, ids)) + "}"],
                 )
         elif ids:
-            self.filter(pk__in=ids, relayed_at=None).update(relayed_at=DatabaseNow(), error="")
+            rows = self.filter(pk__in=ids, relayed_at=None)
+            by_key.update(rows, relayed_at=DatabaseNow(), error="")
 
     def least_wait(self, ids: Sequence[int]) -> float:
         """Return the seconds that the youngest of these events has waited for newer code.
@@ -116,8 +117,10 @@ class OutboxQuerySet(models.QuerySet["OutboxEvent"]):
     def put_aside(self, ids: Sequence[int], *, error: str, seconds: float) -> None:
         """Keep events that can't be routed out of the way for a while, with the reason."""
         if ids:
-            self.filter(pk__in=ids, relayed_at=None).update(
-                available_at=after(seconds), error=storable(error, MAX_ERROR)
+            by_key.update(
+                self.filter(pk__in=ids, relayed_at=None),
+                available_at=after(seconds),
+                error=storable(error, MAX_ERROR),
             )
 
     def retry_known(self, types: Iterable[str], *, limit: int) -> int:
@@ -127,7 +130,8 @@ class OutboxQuerySet(models.QuerySet["OutboxEvent"]):
         """
         rows = self.set_aside().filter(type__in=list(types))
         ids = [row.pk for row in skip_locked(rows.only("id"))[:limit]]
-        return self.filter(pk__in=ids).update(available_at=None, error="") if ids else 0
+        chosen = self.filter(pk__in=ids)
+        return by_key.update(chosen, available_at=None, error="") if ids else 0
 
     def take_to_resend(self, pk: int) -> bool:
         """Lock an event that was fanned out, to send it again; False if there is none.
@@ -135,7 +139,7 @@ class OutboxQuerySet(models.QuerySet["OutboxEvent"]):
         Its retention begins anew: pruning, which looks at relayed_at, must not take it away.
         """
         rows = self.filter(pk=pk, relayed_at__isnull=False)
-        return bool(rows.update(relayed_at=DatabaseNow()))
+        return bool(by_key.update(rows, relayed_at=DatabaseNow()))
 
     def finished_before(self, seconds: float) -> "OutboxQuerySet":
         """Events relayed longer ago, of which no delivery is unfinished or dead."""

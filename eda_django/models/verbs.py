@@ -9,7 +9,7 @@ from uuid import UUID
 from .. import chunks
 from ..chunks import Chunk
 from ..failures import storable
-from . import consumer_statements, outcomes, reading
+from . import by_key, consumer_statements, outcomes, reading
 from .clock import DatabaseNow, after
 from .insertion import Part, Row, insert_queued
 from .locking import skip_locked
@@ -90,7 +90,8 @@ class DeliveryQuerySet(OperatorVerbs["Delivery"]):
         for token, part in chunks.cut(rows, size=size, behind=behind):
             for row in part:
                 row.token = token
-            self.filter(pk__in=[row.pk for row in part], status=Status.PENDING).update(
+            by_key.update(
+                self.filter(pk__in=[row.pk for row in part], status=Status.PENDING),
                 status=Status.QUEUED,
                 token=token,
                 queue=part[0].queue,
@@ -101,20 +102,18 @@ class DeliveryQuerySet(OperatorVerbs["Delivery"]):
 
     def release(self, token: UUID, ids: Sequence[int]) -> int:
         """Give back what was claimed and not started: due at once, no attempt is burned."""
-        return self.held(Status.QUEUED, token).filter(pk__in=ids).update(**outcomes.pending(0))
+        rows = self.held(Status.QUEUED, token).filter(pk__in=ids)
+        return by_key.update(rows, **outcomes.pending(0))
 
     def put_aside(
         self, token: UUID, ids: Sequence[int], *, kind: str, reason: str, seconds: float
     ) -> int:
         """Give back for `seconds`, with the reason, what can't start here; no attempt burns."""
-        return (
-            self.held(Status.QUEUED, token)
-            .filter(pk__in=ids)
-            .update(
-                **outcomes.pending(seconds),
-                error_class=kind,
-                error_text=storable(reason, MAX_REASON),
-            )
+        return by_key.update(
+            self.held(Status.QUEUED, token).filter(pk__in=ids),
+            **outcomes.pending(seconds),
+            error_class=kind,
+            error_text=storable(reason, MAX_REASON),
         )
 
     def retry_known(self, kind: str, subscribers: Iterable[str], *, limit: int) -> int:
@@ -129,7 +128,7 @@ class DeliveryQuerySet(OperatorVerbs["Delivery"]):
             due_at__gt=DatabaseNow(),
         )
         ids = [row.pk for row in skip_locked(rows.only("id"))[:limit]]
-        return self.filter(pk__in=ids).update(due_at=DatabaseNow()) if ids else 0
+        return by_key.update(self.filter(pk__in=ids), due_at=DatabaseNow()) if ids else 0
 
     def lapsed_queued(self, limit: int, *, since: datetime | None = None) -> list["Delivery"]:
         """Claims whose lease is over and that no worker has started, as far as can be seen.
@@ -178,7 +177,7 @@ class DeliveryQuerySet(OperatorVerbs["Delivery"]):
         free = {row.pk for row in skip_locked(still.only("id"))}
         # Their ids only: for two lists of them PostgreSQL may rather read the whole table.
         locked = self.still_queued([row for row in rows if row.pk in free])
-        return locked.update(**outcomes.pending(0))
+        return by_key.update(locked, **outcomes.pending(0))
 
     def still_queued(self, rows: Sequence["Delivery"]) -> "DeliveryQuerySet":
         """What is still under these claims, and not started."""
@@ -214,7 +213,7 @@ class DeliveryQuerySet(OperatorVerbs["Delivery"]):
         """
         if outcome["status"] == Status.SUCCEEDED:
             return consumer_statements.succeed(self.db, pk, token=token, then=then, lease=lease)
-        changed = self.held(Status.RUNNING, token).filter(pk=pk).update(**outcome)
+        changed = by_key.update(self.held(Status.RUNNING, token).filter(pk=pk), **outcome)
         return changed + (then is not None and self.start(then, token=token, lease=lease))
 
     def _find_ids(self, parts: Sequence[Part]) -> list[tuple[int, Any]]:
