@@ -6,6 +6,7 @@ the next, and from then on every mutant would seem to be noticed.
 
 import os
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -125,7 +126,7 @@ def _empty_tables(request: pytest.FixtureRequest, django_db_blocker: DjangoDbBlo
 
 
 @pytest.fixture(autouse=True)
-def _outages_end(monkeypatch: pytest.MonkeyPatch) -> None:
+def _outages_end() -> Iterator[None]:
     """Have a relay give up soon that takes what is broken in it for an outage.
 
     It would try again until the test's time is over, which is most of the time of all mutants.
@@ -145,7 +146,10 @@ def _outages_end(monkeypatch: pytest.MonkeyPatch) -> None:
         slept += time.monotonic() - began if self.outage else 0.0
         return has_rung
 
-    monkeypatch.setattr(Relay, "_sleep", sleep_or_give_up)
+    # Not the test's own, which would be undone later than the test expects.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Relay, "_sleep", sleep_or_give_up)
+        yield
 
 
 def pytest_sessionfinish() -> None:
