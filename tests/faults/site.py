@@ -29,18 +29,21 @@ def configure(
     database: dict[str, Any] | None = None,
     clock: float = 0.0,
     memory: int = 0,
+    limited: bool = True,
 ) -> None:
     """Tell a child of its world, before it has looked around.
 
     `redis_port` and `database` say where its servers are, `patience` how many seconds Redis has
     to answer, `clock` by how many seconds its clock is wrong, `memory` how many bytes it may take
-    beside those it has.
+    beside those it has, `limited` whether an attempt's time is limited.
     """
     world.configure(lease=lease, redis_port=redis_port)
     settings.EDA_DJANGO = {**settings.EDA_DJANGO, "REDACT": ["card"]}
     if patience:
         vars(sys.modules[dispatch.RqTransport.__module__])["TIMEOUT"] = patience
     connections.settings[DEFAULT_DB_ALIAS].update(database or {})
+    if not limited:
+        settings.RQ_QUEUES["default"]["DEFAULT_TIMEOUT"] = -1
     if clock:
         clocks.shift(clock)
     if memory:
