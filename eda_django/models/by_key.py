@@ -45,5 +45,7 @@ def delete(rows: QuerySet[Any]) -> None:
 def _name_the_key(
     execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any
 ) -> Any:
-    head, found, rest = sql.partition(" SET ")
-    return execute(f"{head} FORCE INDEX (PRIMARY){found}{rest}", params, many, context)
+    if sql.startswith("UPDATE "):
+        # The first one: what stands before it is the table's name.
+        sql = sql.replace(" SET ", " FORCE INDEX (PRIMARY) SET ", 1)
+    return execute(sql, params, many, context)
