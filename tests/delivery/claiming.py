@@ -1,9 +1,11 @@
-"""Deliveries that are queued, and settled."""
+"""Events that were relayed; deliveries that are queued, and settled."""
 
 from typing import Any
 from uuid import UUID, uuid4
 
-from eda_django.models import Delivery
+from django.utils import timezone
+
+from eda_django.models import Delivery, OutboxEvent
 from tests.relaying import (
     on_happened,
     relayed,
@@ -19,6 +21,20 @@ def queued(count: int = 1) -> tuple[UUID, list[int]]:
     token = uuid4()
     Delivery.objects.update(token=token)
     return token, ids
+
+
+def relayed_event() -> OutboxEvent:
+    """Make an event that has been fanned out, and no delivery of it."""
+    made: OutboxEvent = OutboxEvent.objects.create(
+        event_id=uuid4(),
+        type="t.happened",
+        source="tests",
+        data={},
+        correlation_id="c",
+        time=timezone.now(),
+        relayed_at=timezone.now(),
+    )
+    return made
 
 
 def settle(pk: int, outcome: dict[str, Any], *, token: UUID, then: int | None = None) -> int:

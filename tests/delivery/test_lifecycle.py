@@ -10,7 +10,6 @@ from uuid import UUID, uuid4
 
 import pytest
 from django.db import transaction
-from django.utils import timezone
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -25,6 +24,7 @@ from hypothesis.stateful import (
 from eda_django.models import Delivery, OutboxEvent, Status
 from eda_django.models.clock import DatabaseNow, after
 from eda_django.models.operator_verbs import BY_OPERATOR, Before, Resent
+from tests.delivery.claiming import relayed_event
 from tests.delivery.plain_model import ENDS, LEASE, Row
 
 ROWS = 5
@@ -44,7 +44,7 @@ class Lifecycle(RuleBasedStateMachine):
         """Fan events out: born queued, each under a claim of its own."""
         Delivery.objects.all().delete()
         OutboxEvent.objects.all().delete()
-        rows = [Delivery(event=event(), subscriber="t.sub", queue="q") for _ in range(ROWS)]
+        rows = [Delivery(event=relayed_event(), subscriber="t.sub", queue="q") for _ in range(ROWS)]
         chunks = Delivery.objects.create_queued(rows, size=1, lease=LEASE)
         made = sorted((pk, chunk.token) for chunk in chunks for pk in chunk.delivery_ids)
         self.ids = [pk for pk, _ in made]
@@ -61,6 +61,17 @@ class Lifecycle(RuleBasedStateMachine):
         return self.rows[place].token or uuid4()
 
     # The relay's verbs
+
+    @rule(place=places, is_due=st.booleans())
+    def gather(self, place: int, is_due: bool) -> None:
+        """Have a new delivery born pending, in the place of one that has ended and was pruned."""
+        if self.rows[place].status not in (Status.SUCCEEDED, Status.DISCARDED):
+            return
+        Delivery.objects.filter(pk=self.ids[place]).delete()
+        new = Delivery(event=relayed_event(), subscriber="t.sub", queue="q")
+        Delivery.objects.create_pending([new], seconds=0 if is_due else LEASE)
+        self.ids[place] = Delivery.objects.get(event=new.event).pk
+        self.rows[place] = Row(status=Status.PENDING, is_due=is_due)
 
     @rule(limit=places)
     def claim_due(self, limit: int) -> None:
@@ -279,18 +290,6 @@ class Lifecycle(RuleBasedStateMachine):
     @staticmethod
     def give_back(row: Row) -> None:
         row.leave(Status.PENDING, is_due=True)
-
-
-def event() -> OutboxEvent:
-    return OutboxEvent.objects.create(
-        event_id=uuid4(),
-        type="t.happened",
-        source="tests",
-        data={},
-        correlation_id="c",
-        time=timezone.now(),
-        relayed_at=timezone.now(),
-    )
 
 
 @pytest.mark.django_db

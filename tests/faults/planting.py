@@ -26,6 +26,7 @@ SEAMS = {
     # The relay's steps.
     "lock_fresh": "eda_django.models.outbox:OutboxQuerySet.lock_fresh",
     "create_queued": "eda_django.models.verbs:DeliveryQuerySet.create_queued",
+    "create_pending": "eda_django.models.verbs:DeliveryQuerySet.create_pending",
     "mark_relayed": "eda_django.models.outbox:OutboxQuerySet.mark_relayed",
     "claim_due": "eda_django.models.verbs:DeliveryQuerySet.claim_due",
     "push": "eda_django.dispatch:RqTransport.push",

@@ -5,6 +5,7 @@ from tests.faults.points import (
     CHUNKS,
     CLAIMING,
     COMMITTED,
+    EVENTS,
     LOST,
     PRUNING,
     PUBLISHING,
@@ -33,6 +34,29 @@ RELAY = (
     Point(row=PUSHING, dies="before push, after enqueue_many", then={"queued": ALL}, jobs=3),
     Point(row=PUSHING, dies="before push, halfway MULTI #2", then={"queued": ALL}, jobs=3),
     Point(row=PUSHED, dies="after push", then={"queued": ALL}, jobs=CHUNKS),
+    # Gathering what comes for a queue that is behind, and claiming that together.
+    Point(row=CLAIMING, given="behind", dies="after create_pending", then={}, jobs=0),
+    Point(
+        row=COMMITTED,
+        given="behind",
+        dies="after create_pending, after COMMIT",
+        then={"pending": EVENTS, "queued": EVENTS},
+        jobs=0,
+    ),
+    Point(
+        row=CLAIMING,
+        given="behind",
+        dies="after create_pending, after claim_due, before COMMIT",
+        then={"pending": EVENTS, "queued": EVENTS},
+        jobs=3,
+    ),
+    Point(
+        row=COMMITTED,
+        given="behind",
+        dies="after create_pending, after claim_due, after COMMIT",
+        then={"queued": ALL},
+        jobs=3,
+    ),
     # Pushing again what is due.
     Point(
         row=CLAIMING,

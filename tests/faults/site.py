@@ -30,12 +30,14 @@ def configure(
     clock: float = 0.0,
     memory: int = 0,
     limited: bool = True,
+    behind: dict[str, int] | None = None,
 ) -> None:
     """Tell a child of its world, before it has looked around.
 
     `redis_port` and `database` say where its servers are, `patience` how many seconds Redis has
     to answer, `clock` by how many seconds its clock is wrong, `memory` how many bytes it may take
-    beside those it has, `limited` whether an attempt's time is limited.
+    beside those it has, `limited` whether an attempt's time is limited, `behind` which queues a
+    relay finds to be behind, and by how many jobs.
     """
     world.configure(lease=lease, redis_port=redis_port)
     settings.EDA_DJANGO = {**settings.EDA_DJANGO, "REDACT": ["card"]}
@@ -46,6 +48,8 @@ def configure(
         settings.RQ_QUEUES["default"]["DEFAULT_TIMEOUT"] = -1
     if clock:
         clocks.shift(clock)
+    if behind:
+        dispatch.RqTransport.ahead = lambda transport: behind  # type: ignore[method-assign, assignment]
     if memory:
         pages = int(Path("/proc/self/statm").read_text().split()[0])
         most = pages * resource.getpagesize() + memory

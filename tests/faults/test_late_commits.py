@@ -4,7 +4,6 @@ Hypothesis makes up what happens; whatever that is, what was committed is delive
 nothing else is. Who has lost a claim changes nothing.
 """
 
-from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -23,7 +22,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from eda_django import Event, Retry
+from eda_django import Retry
 from eda_django.chunks import Chunk
 from eda_django.consumer import consume
 from eda_django.models import Attempt, Delivery, OutboxEvent, Status
@@ -33,15 +32,20 @@ from tests.databases import vendor
 from tests.faults.fence import Row, changed_since, deliveries, only_under
 from tests.faults.freezing import FrozenWorker, Link, freezing
 from tests.faults.transactions import Transaction
-from tests.relaying import lapse_leases, on_happened
+from tests.faults.writers import ATOMIC, BARE, effects, subscribe
+from tests.relay.standing_in import Clock
+from tests.relaying import lapse_leases
 from tests.testapp.models import Effect
 
 # SQLite has one writer at a time, so one open transaction, and nobody else who writes meanwhile.
 MANY = 1 if vendor() == "sqlite" else 4
 RELAYS = 1 if vendor() == "sqlite" else 3
-ATOMIC, BARE, FAILING = ("t.one", "t.failing"), "t.bare", "t.failing"
 # Rounds in which all must be done, once nothing breaks any more.
 ENOUGH = 12
+# Seconds from which on something is not due before time passes: more than any run takes.
+LONG = 600.0
+# Jobs that wait for each worker, so many that a relay gathers for as long as it may.
+BEHIND = 10**6
 
 picks = st.integers(min_value=0, max_value=11)
 
@@ -61,10 +65,14 @@ class LateCommits(RuleBasedStateMachine):
         self.frozen: dict[UUID, Callable[[], Any]] = {}
         self.late: list[Chunk] = []
         self.transport = Link()
+        self.clock = Clock()
         self.relays = [self.new_relay() for _ in range(RELAYS)]
 
     def new_relay(self) -> Relay:
-        return Relay(transport=self.transport, batch_size=3)
+        relay = Relay(transport=self.transport, batch_size=3, clock=self.clock)
+        # By the database's clock, which goes on by itself: what is due must not depend on it.
+        relay.gathering.most = LONG
+        return relay
 
     @property
     def is_writable(self) -> bool:
@@ -94,8 +102,13 @@ class LateCommits(RuleBasedStateMachine):
             self.committed.update(ended.events)
 
     @precondition(lambda self: self.is_writable)
-    @rule(which=picks, fate=st.sampled_from(["", "", "starts anew", "dies", "freezes"]))
-    def relay(self, which: int, fate: str) -> None:
+    @rule(
+        which=picks,
+        fate=st.sampled_from(["", "", "starts anew", "dies", "freezes"]),
+        is_behind=st.booleans(),
+    )
+    def relay(self, which: int, fate: str, is_behind: bool) -> None:
+        self.transport.behind = {"default": BEHIND} if is_behind else {}
         pushed = list(self.transport.chunks)
         self.relays[which % RELAYS].poll()
         if fate:
@@ -182,6 +195,7 @@ class LateCommits(RuleBasedStateMachine):
         if empties_redis:
             self.transport.chunks.clear()
         lapse_leases()
+        self.clock.now += 2 * LONG
         Delivery.objects.filter(status=Status.PENDING).update(due_at=after(-1))
         # It looks again at once, however lately it has.
         for relay in self.relays:
@@ -197,6 +211,10 @@ class LateCommits(RuleBasedStateMachine):
         if not self.transport.chunks:
             self.begin(3)
             self.end(-1, commit=True)
+            self.relays[0].poll()
+        if not self.transport.chunks:
+            # They are gathered.
+            self.time_passes()
             self.relays[0].poll()
         return self.transport.chunks.pop(which % len(self.transport.chunks))
 
@@ -224,7 +242,7 @@ class LateCommits(RuleBasedStateMachine):
 
     @invariant()
     def nothing_is_delivered_twice_or_from_a_rollback(self) -> None:
-        found = self.effects()
+        found = effects()
         assert {n for (name, _), n in found.items() if name != BARE} <= {1}
         assert {event_id for _, event_id in found} <= self.committed
 
@@ -235,9 +253,6 @@ class LateCommits(RuleBasedStateMachine):
         assert not rows.filter(status__in=begun).exclude(attempts=F("kept") + 1).exists()
         assert not rows.exclude(status__in=begun).exclude(attempts=F("kept")).exists()
 
-    def effects(self) -> Counter[tuple[str, UUID]]:
-        return Counter(Effect.objects.values_list("subscriber", "event_id"))
-
     def teardown(self) -> None:
         """Let everything come to its end, and thaw what is frozen when all is done without it."""
         try:
@@ -246,7 +261,7 @@ class LateCommits(RuleBasedStateMachine):
             while self.frozen:
                 self.thaw(0)
         expected = {(name, event_id) for name in (*ATOMIC, BARE) for event_id in self.committed}
-        assert set(self.effects()) == expected
+        assert set(effects()) == expected
         self.nothing_is_delivered_twice_or_from_a_rollback()
         self.every_attempt_is_counted_and_every_failure_kept()
         assert set(OutboxEvent.objects.values_list("event_id", flat=True)) == self.committed
@@ -277,21 +292,9 @@ class LateCommits(RuleBasedStateMachine):
 @pytest.mark.django_db(transaction=True)
 def test_what_was_committed_is_delivered_once_and_nothing_else() -> None:
     """G1, G2, G3, G12: in whatever order transactions commit, and whoever stops meanwhile."""
-    retry = Retry(max_attempts=1000, base=0.01)
-    for name in ATOMIC:
-        on_happened(write_as(name), name=name, retry=retry)
-    on_happened(write_as(BARE), name=BARE, retry=retry, atomic=False, timeout=60)
+    subscribe(Retry(max_attempts=1000, base=LONG))
     with freezing():
         run_state_machine_as_test(
             LateCommits, settings=settings(max_examples=15, stateful_step_count=25)
         )
     assert not connection.in_atomic_block
-
-
-def write_as(name: str) -> Callable[[Event[Any]], None]:
-    def write(event: Event[Any]) -> None:
-        Effect.objects.create(subscriber=name, event_id=event.id, attempt=event.attempt)
-        if name == FAILING and event.attempt == 1:
-            raise RuntimeError("the first attempt fails")
-
-    return write

@@ -39,6 +39,8 @@ def _at(state: State, number: int, relay: Relay) -> State:
 def _fan_out(state: State, number: int, name: str, rules: Rules) -> Iterator[Step]:
     for ids in _batches(state, [pk for pk, e in enumerate(state.events) if e == FRESH]):
         yield from _claim(state, number, f"{name} fans out {_say(ids)}", ids, rules)
+        # Or their queue is behind: then there is nothing to push.
+        yield Step(STEP, f"{name} gathers {_say(ids)}, COMMIT", _gathered(state, ids))
 
 
 def _push_due(state: State, number: int, name: str, rules: Rules) -> Iterator[Step]:
@@ -80,6 +82,14 @@ def _committed(state: State, jobs: Sequence[Job]) -> State:
     return state._replace(
         events=tuple(RELAYED if pk in claimed else e for pk, e in enumerate(state.events)),
         deliveries=verbs.queue(state.deliveries, jobs),
+    )
+
+
+def _gathered(state: State, ids: Sequence[int]) -> State:
+    """create_pending() and mark_relayed()."""
+    return state._replace(
+        events=tuple(RELAYED if pk in ids else e for pk, e in enumerate(state.events)),
+        deliveries=verbs.gather(state.deliveries, ids),
     )
 
 

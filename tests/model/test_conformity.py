@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from itertools import product
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 from django.utils import timezone
@@ -11,10 +11,11 @@ from django.utils import timezone
 from eda_django import Event, Retry, RetryLater, subscribes
 from eda_django.consumer import consume
 from eda_django.failures import describe
-from eda_django.models import Attempt, Delivery, OutboxEvent, outcomes
+from eda_django.models import Attempt, Delivery, NewDelivery, outcomes
 from eda_django.models.clock import after
 from eda_django.recovery import Inquiry, recover_running
 from eda_django.registry import registry
+from tests.delivery.claiming import relayed_event
 from tests.model import relays, verbs, workers
 from tests.model.rules import FAULT, STEP, Rules
 from tests.model.state import (
@@ -58,7 +59,7 @@ class Table:
     """Two deliveries in the database, overwritten again and again."""
 
     def __init__(self) -> None:
-        self.events = [_event(), _event()]
+        self.events = [relayed_event(), relayed_event()]
         self.ids = [
             Delivery.objects.create(event=event, subscriber=NAME, due_at=timezone.now()).pk
             for event in self.events
@@ -96,7 +97,7 @@ class Table:
         late = set(lapsed)
         failed = list(Attempt.objects.values_list("delivery_id", flat=True))
         effects = list(Effect.objects.values_list("event_id", flat=True))
-        found = Delivery.objects.order_by("pk")
+        found = Delivery.objects.order_by("event_id")
         return tuple(
             Row(
                 row.status,
@@ -129,18 +130,6 @@ class Table:
         assert (changed > 0) == changes
 
 
-def _event() -> OutboxEvent:
-    return OutboxEvent.objects.create(
-        event_id=uuid4(),
-        type="t.happened",
-        source="tests",
-        data={},
-        correlation_id="c",
-        time=timezone.now(),
-        relayed_at=timezone.now(),
-    )
-
-
 @pytest.fixture
 def table() -> Table:
     return Table()
@@ -152,6 +141,18 @@ def state_of(rows: Pair, *, redis: tuple[Job, ...] = ()) -> State:
 
 
 # The verbs
+
+
+@pytest.mark.parametrize("gathered", [(), (0,), (1,), (0, 1)])
+def test_create_pending_and_create_queued_are_the_models(table: Table, gathered: tuple[int, ...]):
+    Delivery.objects.all().delete()
+    table.before = (Row(), Row())
+    new = [NewDelivery(event_id=e.pk, subscriber=NAME, queue="q", key="") for e in table.events]
+    queued = tuple(pk for pk in (0, 1) if pk not in gathered)
+    Delivery.objects.create_pending([new[pk] for pk in gathered], seconds=0)
+    Delivery.objects.create_queued([new[pk] for pk in queued], size=2, lease=60)
+    born = verbs.queue(verbs.gather(table.before, gathered), [Job(NEW, queued)])
+    assert table.rows() == born
 
 
 def test_start_is_the_models(table: Table):

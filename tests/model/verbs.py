@@ -47,6 +47,13 @@ def queue(rows: Rows, jobs: Iterable[Job]) -> Rows:
     return rows
 
 
+def gather(rows: Rows, ids: Iterable[int]) -> Rows:
+    """create_pending(): born without a claim, to be claimed later."""
+    for pk in ids:
+        rows = put(rows, pk, Delivery(PENDING))
+    return rows
+
+
 def release(rows: Rows, jobs: Iterable[Job], rules: Rules) -> Rows:
     """release() and requeue(): back to pending, and no attempt is burned."""
     for token, ids in jobs:
