@@ -11,7 +11,7 @@ from eda_django.consumer import ChunkRun, consume
 from eda_django.models import Delivery
 from eda_django.models.clock import after
 from tests.consumer.running import one_chunk, run
-from tests.relaying import in_threads, row_locks, statuses, write
+from tests.relaying import in_threads, row_locks, seconds_until, statuses, write
 from tests.testapp.models import Effect
 
 
@@ -94,3 +94,23 @@ def test_lapsed_lease_alone_takes_nothing_from_the_worker() -> None:
     chunk = one_chunk(2)
     Delivery.objects.update(lease_until=after(-100))
     assert run(chunk) == 2
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("failing", [(), (0,), (0, 1, 2)])
+def test_whatever_runs_has_a_lease_of_its_own(failing: tuple[int, ...]) -> None:
+    """G2: a delivery that was started with the end of the one before, too, or it stays running."""
+    left: list[float] = []
+
+    def note(seen: Event[Any]) -> None:
+        running = Delivery.objects.get(event__event_id=seen.id)
+        left.append(seconds_until(running.lease_until))
+        if seen.data["number"] in failing:
+            raise RuntimeError("it fails")
+
+    chunk = one_chunk(3, note)
+    # What waits has an hour, so that a lease is seen to begin.
+    Delivery.objects.update(lease_until=after(3_600))
+    run(chunk)
+    assert len(left) == 3
+    assert all(20 < seconds < 40 for seconds in left), left
