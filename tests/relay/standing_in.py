@@ -20,11 +20,14 @@ class Clock:
         return self.now
 
 
-def failing(beginning: str, error: Exception) -> Callable[..., Any]:
-    """Return an execute wrapper that answers statements with this in them with an error."""
+def failing(beginning: str, error: Exception, *, table: str = "") -> Callable[..., Any]:
+    """Return an execute wrapper that answers statements with this in them with an error.
+
+    With `table`, those only that name it.
+    """
 
     def wrapper(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
-        if beginning in sql:
+        if beginning in sql and table in sql:
             raise error
         return execute(sql, params, many, context)
 

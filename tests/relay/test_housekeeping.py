@@ -21,21 +21,27 @@ from tests.relaying import (
 
 
 @pytest.mark.django_db(transaction=True)
-def test_housekeeping_that_fails_keeps_nothing_from_being_relayed() -> None:
+def test_housekeeping_that_fails_keeps_nothing_from_being_relayed(
+    settings: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     """A table of the site's that refers to events must not stop the events."""
+    settings.EDA_DJANGO = {**settings.EDA_DJANGO, "RETENTION": timedelta(days=1)}
     on_happened(nothing)
-    transport = Recorder()
-    relay = Relay(transport=transport, clock=Clock())
-    with connection.execute_wrapper(failing("ORDER BY", ProgrammingError("prune"))):
-        relay.turn()
-    happen(2)
-
-    class Unprunable(Relay):
-        def prune(self) -> bool:
-            raise ProgrammingError("no")
-
-    Unprunable(transport=transport).turn()
-    assert len(transport.ids) == 2
+    relayed().work()
+    OutboxEvent.objects.update(relayed_at=after(-100_000), time=timezone.now() - timedelta(days=2))
+    transport, clock = Recorder(), Clock()
+    relay = Relay(transport=transport, clock=clock)
+    refused = failing("DELETE", ProgrammingError("referred to"), table="eda_django_outboxevent")
+    with connection.execute_wrapper(refused):
+        for count in (2, 4):
+            happen(2)
+            relay.turn()
+            assert len(transport.ids) == count
+            clock.now += 60
+    assert caplog.text.count("relay turn failed") == 2
+    assert OutboxEvent.objects.count() == 5
+    relay.turn()
+    assert OutboxEvent.objects.count() == 4
 
 
 @pytest.mark.django_db
