@@ -1,14 +1,16 @@
 """G4: events whose deliveries the database refuses, one by one, and the batch around them."""
 
 import re
+from collections.abc import Sequence
 
 import pytest
 
 from eda_django.models import Delivery, OutboxEvent
 from eda_django.registry import registry
+from eda_django.relay import Relay
 from eda_django.routing import Router
 from tests.relay.standing_in import nothing
-from tests.relaying import happen, on_happened
+from tests.relaying import Recorder, happen, on_happened
 
 
 def poison(event: OutboxEvent, *, using: str = "default") -> None:
@@ -30,6 +32,29 @@ def test_those_that_are_tried_one_by_one_are_no_more_than_a_batch(limit: int, le
     assert sum(len(chunk.delivery_ids) for chunk in chunks) == min(limit, 5) - 1
     assert OutboxEvent.objects.fresh().count() == left
     assert list(OutboxEvent.objects.set_aside()) == [first]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    "places", [(0, 1), (1, 2), (0, 1, 2), (0, 2, 4), (3, 4, 5), (0, 1, 2, 3, 4), range(6)]
+)
+def test_poison_that_fills_a_batch_stops_no_other(places: Sequence[int]) -> None:
+    """At the head, across the border of two batches, more of it than one takes."""
+    on_happened(nothing)
+    happen(6)
+    events = list(OutboxEvent.objects.order_by("pk"))
+    poisoned = [events[place] for place in places]
+    for event in poisoned:
+        poison(event)
+    transport = Recorder()
+    relay = Relay(transport=transport, batch_size=2)
+    # No more turns than without it.
+    for _ in range(3):
+        relay.poll()
+    pushed = Delivery.objects.filter(pk__in=transport.ids).order_by("event_id")
+    sent = [event.pk for event in events if event not in poisoned]
+    assert list(pushed.values_list("event_id", flat=True)) == sent
+    assert list(OutboxEvent.objects.set_aside().order_by("pk")) == poisoned
 
 
 @pytest.mark.django_db(transaction=True, databases=["default", "other"])
