@@ -10,7 +10,7 @@ from uuid import UUID
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, InterfaceError, connections
 from django.db.transaction import TransactionManagementError
 
-from . import conf, signals
+from . import signals
 from .exceptions import StaleClaim
 from .execution import Execution
 from .job_arguments import checked
@@ -31,9 +31,6 @@ logger = logging.getLogger("eda_django")
 
 # Seconds after which a chunk gives the rest back, so that other jobs of the queue get their turn.
 TIME_SLICE = 15.0
-# The lease of a subscriber that has no timeout and holds no row lock to show that it lives.
-NO_TIMEOUT = 86_400.0
-
 # From a queue's name to the seconds that one attempt may take there; None for no limit.
 Limits = Callable[[str], float | None]
 
@@ -149,17 +146,7 @@ class ChunkRun:
             signals.deliveries_released.send_robust(sender=None, using=self.using)
 
     def _start(self, work: Execution) -> bool:
-        return self.deliveries.start(work.pk, token=self.token, lease=self._lease(work))
-
-    def _lease(self, work: Execution) -> float:
-        """Return how long the relay must leave a started delivery alone.
-
-        In atomic mode the row lock says that the worker lives. Without, only time can.
-        """
-        lease: float = conf.get("LEASE")
-        if work.subscription.atomic:
-            return lease
-        return lease + (work.timeout or NO_TIMEOUT)
+        return self.deliveries.start(work.pk, token=self.token, lease=work.lease)
 
     def _attempt(self, work: Execution, following: Execution | None) -> bool:
         """Run a delivery that is marked as running; return whether the following is by now."""
@@ -231,7 +218,7 @@ class ChunkRun:
             outcome,
             token=self.token,
             then=then.pk if then else None,
-            lease=self._lease(then) if then else 0.0,
+            lease=then.lease if then else 0.0,
         )
 
     def _settle_failure(

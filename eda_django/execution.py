@@ -7,13 +7,16 @@ from typing import Any
 
 from asgiref.sync import async_to_sync
 
-from . import payloads
+from . import conf, payloads
 from .deadline import time_limit
 from .events import Event, current_event, types
 from .exceptions import SubscriberTimeout
 from .models import Delivery
 from .registry import Subscription
 from .verdicts import Verdict, judge
+
+# What a lease is longer by, in seconds, where neither a timeout nor a row lock limits an attempt.
+NO_TIMEOUT = 86_400.0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -29,6 +32,15 @@ class Execution:
     @property
     def pk(self) -> int:
         return self.row.pk
+
+    @property
+    def lease(self) -> float:
+        """The seconds for which the relay must leave it alone once it is started.
+
+        In atomic mode the row lock says that the worker lives. Without, only time can.
+        """
+        lease: float = conf.get("LEASE")
+        return lease if self.subscription.atomic else lease + (self.timeout or NO_TIMEOUT)
 
     def begin(self) -> None:
         """Follow the count that the database made when it marked the row as running."""

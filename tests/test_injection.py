@@ -15,7 +15,7 @@ FORBIDDEN_MODULES = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "mar
 BUILTINS = {"eval", "exec", "compile", "__import__"}
 IMPORTERS = {"import_string", "import_attribute", "import_module", "autodiscover_modules"}
 # Called with a literal or with what the code itself has declared.
-IMPORTS = {("checks.py", "import_module"), ("apps.py", "autodiscover_modules")}
+IMPORTS = {("subscription_checks.py", "import_module"), ("apps.py", "autodiscover_modules")}
 # Ways to hand a text to the database, and what each text is made of, if it is no literal.
 STATEMENTS = {"execute", "executemany", "RawSQL", "raw", "extra", "RunSQL", "execute_sql"}
 KNOWN = {
@@ -35,6 +35,10 @@ KNOWN = {
     ("models/statistics.py", "sql"),
     # A constant, with the database's own name of its clock.
     ("models/outlook.py", "sql"),
+    # The table's name out of the model; and Django's own statement, with a hint in it.
+    ("models/by_key.py", "sql"),
+    # A constant with as many placeholders as there are types.
+    ("models/pruning.py", "sql"),
     # Django's own statement, passed on as it came, with its parameters.
     ("models/locking.py", "sql"),
 }

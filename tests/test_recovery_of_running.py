@@ -8,6 +8,7 @@ from django.db import transaction
 
 from eda_django import Event, Retry
 from eda_django.consumer import ChunkRun, consume
+from eda_django.execution import Execution
 from eda_django.models import Attempt, Delivery
 from eda_django.models.clock import after
 from eda_django.registry import registry
@@ -106,7 +107,7 @@ def test_lost_worker_of_an_unknown_subscriber_never_makes_a_dead_letter() -> Non
 
 @row_locks
 @pytest.mark.django_db(transaction=True)
-def test_slow_subscriber_is_never_started_twice() -> None:
+def test_slow_subscriber_is_never_started_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     """G3: its row is locked, and a relay that finds its lease lapsed skips it."""
     transport = Recorder()
     chunk = one_chunk(3, transport)
@@ -118,7 +119,7 @@ def test_slow_subscriber_is_never_started_twice() -> None:
 
     on_happened(slow)
     run = ChunkRun(chunk.token, using="default")
-    run._lease = lambda work: -1.0  # type: ignore[method-assign]
+    monkeypatch.setattr(Execution, "lease", -1.0)
     assert run.run(chunk.delivery_ids) == 3
     assert statuses() == ["succeeded"] * 3
     assert attempts() == [1, 1, 1]

@@ -61,6 +61,7 @@ def _with_held_keys(events: Any) -> set[int]:
         return ids
     pairs = " OR ".join([_PAIRS] * len(keys))
     params = [value for type_, some in keys.items() for value in (type_, tuple(some))]
+    sql = _LOCK_KEYS.strip().format(pairs=pairs)
     with connections[events.db].cursor() as cursor:
-        cursor.execute(_LOCK_KEYS.strip().format(pairs=pairs), [*params, tuple(ids)])
+        cursor.execute(sql, [*params, tuple(ids)])
         return ids - {pk for (pk,) in cursor.fetchall()}

@@ -8,6 +8,7 @@ from django.db import transaction
 
 from eda_django import Event
 from eda_django.consumer import ChunkRun, consume
+from eda_django.execution import Execution
 from eda_django.models import Delivery
 from eda_django.models.clock import after
 from tests.consumer.running import one_chunk, run
@@ -70,7 +71,7 @@ def test_claim_that_is_lost_while_the_subscriber_runs_takes_its_writes_back(
 
 @row_locks
 @pytest.mark.django_db(transaction=True)
-def test_row_is_locked_while_its_subscriber_runs() -> None:
+def test_row_is_locked_while_its_subscriber_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     """G3: so a relay knows a slow subscriber from a dead one."""
     seen: list[int] = []
 
@@ -83,7 +84,7 @@ def test_row_is_locked_while_its_subscriber_runs() -> None:
 
     chunk = one_chunk(1, slow)
     lapsed = ChunkRun(chunk.token, using="default")
-    lapsed._lease = lambda work: -1.0  # type: ignore[method-assign]
+    monkeypatch.setattr(Execution, "lease", -1.0)
     assert lapsed.run(chunk.delivery_ids) == 1
     assert seen == [0]
 

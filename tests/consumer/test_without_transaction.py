@@ -7,7 +7,7 @@ import pytest
 from django.db import connection, transaction
 
 from eda_django import Event
-from eda_django.consumer import NO_TIMEOUT
+from eda_django.execution import NO_TIMEOUT
 from eda_django.models import Attempt, Delivery, OutboxEvent, Status
 from eda_django.registry import registry
 from tests.consumer.running import fails_for, one_chunk, run

@@ -14,7 +14,15 @@ from django.core.management.base import BaseCommand
 from django.dispatch import Signal
 
 import eda_django
-from eda_django import checks, conf, exceptions, signals, testing
+from eda_django import (
+    check_messages,
+    checks,
+    conf,
+    exceptions,
+    signals,
+    subscription_checks,
+    testing,
+)
 from eda_django.failures import Failure
 from eda_django.management.commands.relay import Command
 from tests.docs.pages import DOCS, ROOT, headings, named, read, rows, section
@@ -32,14 +40,15 @@ def test_settings_page_has_every_key_with_its_default() -> None:
 
 
 def test_checks_page_has_every_check_and_no_other() -> None:
-    in_code = set(re.findall(r'"([EW]\d{3})"', inspect.getsource(checks)))
+    sources = inspect.getsource(checks) + inspect.getsource(subscription_checks)
+    in_code = set(re.findall(r'"([EW]\d{3})"', sources))
     assert in_code
     assert set(headings(DOCS / "reference/checks.md")[1:]) == in_code
 
 
 def test_hints_of_checks_lead_to_a_page_that_exists() -> None:
     """Each number has its heading on it: see above."""
-    assert headings(DOCS / "reference/checks.md")[0] == checks.PAGE
+    assert headings(DOCS / "reference/checks.md")[0] == check_messages.PAGE
 
 
 def test_commands_page_has_every_option_and_no_other() -> None:

@@ -9,15 +9,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
-from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db import transaction
 from django.db.models import Max
 
 from example_project.demo.redis_server import RedisServer
 from example_project.demo.supervisor import Supervisor
 from example_project.demo.switches import Switches
 from tests.soak.faults import answers
+from tests.soak.patience import PATIENCE, TICK, patiently, until
 from tests.soak.place import LEASE, Place
 from tests.soak.session import SQLITE_RELAYS
 from tests.soak.throughput import time_back
@@ -30,14 +31,10 @@ WORKER_LIMIT, BACK_LIMIT = LEASE + 5.0, 10.0
 # The same of nearly all events, after the death of one relay of two. What it had just claimed has
 # to wait for its lease.
 RELAY_LIMIT, NEARLY_ALL = 1.0, 0.99
-PATIENCE = 90.0
-TICK = 0.05
 # Seconds between two events whose delay is taken.
 PROBE = 0.25
 # How the notes of the load's effects begin; the number of the event comes next.
 LOAD = "paid:9."
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -281,23 +278,3 @@ class Shop:
             yield
         finally:
             self.place.hold.touch()
-
-
-def patiently(ask: Callable[[], T]) -> T:
-    """Ask the database; wait for it, if it is away."""
-    while True:
-        try:
-            return ask()
-        except (OperationalError, InterfaceError):
-            connection.close()
-            time.sleep(TICK)
-
-
-def until(condition: Callable[[], T | None]) -> T:
-    """Return what `condition` returns as soon as that is true."""
-    deadline = time.monotonic() + PATIENCE
-    while not (value := condition()):
-        if time.monotonic() > deadline:
-            raise TimeoutError("waited in vain")
-        time.sleep(TICK)
-    return value
