@@ -79,9 +79,10 @@ ABOUT = {
         "test_operator_verbs.py",
         "test_bulk_operation.py",
         "test_outbox_rows.py",
-        "test_pruning.py",
+        "test_pruning",
         "test_recovery",
         "test_resending.py",
+        "test_waiting_for_nobody.py",
     ),
 }
 # Seconds that a relay may wait in one test for what is away.
