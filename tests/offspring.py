@@ -2,6 +2,7 @@
 
 import os
 import signal
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -11,13 +12,13 @@ def descendants(pid: int) -> list[int]:
     One that ends meanwhile may hide its siblings (proc(5)); a dead process has none.
     """
     found: list[int] = []
-    for path in Path(f"/proc/{pid}/task").glob("*/children"):
-        try:
-            children = [int(word) for word in path.read_text().split()]
-        except OSError:
-            continue
-        for child in children:
-            found += [child, *descendants(child)]
+    tasks = Path(f"/proc/{pid}/task")
+    # Whatever is read may have ended since it was named.
+    with suppress(OSError):
+        for task in os.listdir(tasks):
+            with suppress(OSError):
+                for child in map(int, (tasks / task / "children").read_text().split()):
+                    found += [child, *descendants(child)]
     return found
 
 

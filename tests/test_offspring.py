@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.forking import Fork
+from tests.offspring import descendants
 from tests.waiting import eventually
 
 pytestmark = [pytest.mark.processes, pytest.mark.once]
@@ -18,6 +19,17 @@ def leave_a_child(mark: str) -> None:
         return
     Path(mark).write_text(f"{os.getpid()}")
     time.sleep(600)
+
+
+def test_a_process_that_ends_while_it_is_looked_at_has_no_children() -> None:
+    for _ in range(30):
+        pid = os.fork()
+        if not pid:
+            os._exit(0)
+        while os.waitpid(pid, os.WNOHANG) == (0, 0):
+            descendants(os.getpid())
+            descendants(pid)
+    assert descendants(pid) == []
 
 
 def test_what_a_dead_process_has_left_behind_ends_with_it(tmp_path: Path) -> None:
