@@ -1,6 +1,7 @@
 """Processes that tests start take what they have forked with them."""
 
 import os
+import subprocess
 import time
 from pathlib import Path
 
@@ -23,13 +24,11 @@ def leave_a_child(mark: str) -> None:
 
 def test_a_process_that_ends_while_it_is_looked_at_has_no_children() -> None:
     for _ in range(30):
-        pid = os.fork()
-        if not pid:
-            os._exit(0)
-        while os.waitpid(pid, os.WNOHANG) == (0, 0):
+        process = subprocess.Popen(["true"])
+        while process.poll() is None:
             descendants(os.getpid())
-            descendants(pid)
-    assert descendants(pid) == []
+            descendants(process.pid)
+    assert descendants(process.pid) == []
 
 
 def test_what_a_dead_process_has_left_behind_ends_with_it(tmp_path: Path) -> None:
