@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from ..models import OutboxEvent
-from ..payloads import masked, redacted_values
+from ..payloads import addressed, masked, redacted_values
 
 
 def secrets_of(event: OutboxEvent) -> frozenset[str]:
@@ -17,4 +17,13 @@ def secrets_of(event: OutboxEvent) -> frozenset[str]:
 
 
 def as_json(tree: Any) -> str:
-    return json.dumps(masked(tree), indent=2, ensure_ascii=False, sort_keys=True)
+    return _written(masked(tree))
+
+
+def to_edit(tree: Any) -> str:
+    """Return a payload as a form shows it, whose masks unmasked() puts back."""
+    return _written(addressed(tree))
+
+
+def _written(tree: Any) -> str:
+    return json.dumps(tree, indent=2, ensure_ascii=False, sort_keys=True)

@@ -20,12 +20,12 @@ from ..models import Delivery, OutboxEvent
 from ..models.locking import writing
 from ..models.operator_verbs import Before, Resent
 from ..outbox import publish
-from ..payloads import unmasked
+from ..payloads import Stray, StrayMasks, unmasked
 from ..registry import registry
 from .acting import MAX_REASON
 from .display import LABELS
 from .history import COPIED, EDITED, RESENT, log
-from .masking import as_json
+from .masking import to_edit
 
 # The header of an edited copy that names the event it was made of.
 COPY_OF = "eda_django_copy_of"
@@ -58,18 +58,41 @@ class EditForm(forms.Form):
     payload = forms.CharField(
         label=gettext_lazy("Payload"),
         widget=forms.Textarea(attrs={"rows": 20, "cols": 80, "spellcheck": "false"}),
-        help_text=gettext_lazy("A masked value that is left as it is keeps its real value."),
+        help_text=gettext_lazy(
+            "A masked value that is left as it is keeps its real value. What follows the *** says "
+            "where that value stands in this event, and goes with a field that is moved."
+        ),
     )
     reason = forms.CharField(label=gettext_lazy("Reason"), max_length=MAX_REASON)
+
+    def __init__(self, event: OutboxEvent, data: Any = None) -> None:
+        super().__init__(data, initial={"payload": to_edit(event.data), "once": uuid4()})
+        self._original = event.data
 
     def clean_payload(self) -> Any:
         try:
             tree = json.loads(self.cleaned_data["payload"])
+            if not isinstance(tree, dict):
+                raise forms.ValidationError(_("A payload is a JSON object, in braces."))
+            return unmasked(tree, self._original)
+        except StrayMasks as error:
+            raise forms.ValidationError([_problem(stray) for stray in error.strays]) from error
         except ValueError as error:
             raise forms.ValidationError(_("This is not JSON: %s") % error) from error
-        if not isinstance(tree, dict):
-            raise forms.ValidationError(_("A payload is a JSON object, in braces."))
-        return tree
+
+
+def _problem(stray: Stray) -> str:
+    if stray.is_open:
+        text = _(
+            "Field %(field)s has the mask of a value that is not to be shown, and is a field that "
+            "is shown. Move the mask back, or take it out."
+        )
+    else:
+        text = _(
+            "Field %(field)s has a mask that names no value of this event. Leave it as the form "
+            "had it, address and all, or write the value itself."
+        )
+    return text % {"field": stray.field}
 
 
 def resend_view(console: Any, request: HttpRequest, pk: int) -> HttpResponse:
@@ -102,8 +125,7 @@ def edit_view(console: Any, request: HttpRequest, pk: int) -> HttpResponse:
     if not conf.get("EDIT_AND_RESEND"):
         raise Http404
     event = _event(pk)
-    initial = {"payload": as_json(event.data), "once": uuid4()}
-    form = EditForm(request.POST if request.method == "POST" else None, initial=initial)
+    form = EditForm(event, request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
         try:
             copy, is_new = _publish_copy(request, event, form.cleaned_data)
@@ -167,7 +189,6 @@ def _publish_copy(
     request: HttpRequest, event: OutboxEvent, wanted: dict[str, Any]
 ) -> tuple[OutboxEvent, bool]:
     """Return the copy, and whether it is new: a form that is sent twice publishes once."""
-    payload = unmasked(wanted["payload"], event.data)
     headers = {**event.headers, COPY_OF: str(event.event_id)}
     using = router.db_for_write(OutboxEvent)
     rows = OutboxEvent.objects.using(using)
@@ -182,7 +203,7 @@ def _publish_copy(
                 return first, False
             made = publish(
                 event.type,
-                payload,
+                wanted["payload"],
                 key=event.key or None,
                 headers=headers,
                 idempotency_key=once,

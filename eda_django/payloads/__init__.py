@@ -2,12 +2,16 @@
 
 from .adapters import adapter
 from .codec import decode, encode, encode_headers
-from .redaction import MASK, described, is_redacted, masked, redacted_values, unmasked, without
+from .masks import Stray, StrayMasks, addressed, unmasked
+from .redaction import MASK, described, is_redacted, masked, redacted_values, without
 from .trees import text_problem
 
 __all__ = [
     "MASK",
+    "Stray",
+    "StrayMasks",
     "adapter",
+    "addressed",
     "decode",
     "described",
     "encode",

@@ -1,6 +1,6 @@
 """What nobody is to see: the values of the fields that REDACT names."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date, time, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -14,6 +14,8 @@ MASK = "***"
 MIN_SECRET = 3
 MAX_SHOWN = 100
 _PLAIN = (str, int, float, complex, bytes, Decimal, date, time, timedelta, UUID, Enum, type(None))
+# What stands for a value of which the path is known.
+Mask = Callable[[tuple[object, ...], Any], Any]
 
 
 def is_redacted(name: object) -> bool:
@@ -22,22 +24,20 @@ def is_redacted(name: object) -> bool:
 
 def masked(tree: Any) -> Any:
     """Return JSON values with those of the fields named in REDACT masked."""
+    return masked_with(tree, lambda _path, _value: MASK)
+
+
+def masked_with(tree: Any, mask: Mask, path: tuple[object, ...] = ()) -> Any:
+    """Return JSON values with those of the fields named in REDACT as `mask(path, value)` is."""
     if isinstance(tree, Mapping):
-        return {name: MASK if is_redacted(name) else masked(value) for name, value in tree.items()}
-    return [masked(value) for value in tree] if isinstance(tree, list | tuple) else tree
-
-
-def unmasked(tree: Any, original: Any) -> Any:
-    """Return JSON values in which every mask that was left alone is the original's value again."""
-    if isinstance(tree, Mapping) and isinstance(original, Mapping):
         return {
-            name: original[name]
-            if name in original and value == MASK and is_redacted(name)
-            else unmasked(value, original.get(name))
+            name: mask((*path, name), value)
+            if is_redacted(name)
+            else masked_with(value, mask, (*path, name))
             for name, value in tree.items()
         }
-    if isinstance(tree, list) and isinstance(original, list) and len(tree) == len(original):
-        return [unmasked(value, old) for value, old in zip(tree, original, strict=True)]
+    if isinstance(tree, list | tuple):
+        return [masked_with(value, mask, (*path, at)) for at, value in enumerate(tree)]
     return tree
 
 
@@ -49,6 +49,19 @@ def redacted_values(tree: Any) -> Iterator[str]:
     elif isinstance(tree, list | tuple):
         for value in tree:
             yield from redacted_values(value)
+
+
+def open_texts(tree: Any) -> Iterator[str]:
+    """Yield the texts in a payload that REDACT lets show."""
+    if isinstance(tree, Mapping):
+        for name, value in tree.items():
+            if not is_redacted(name):
+                yield from open_texts(value)
+    elif isinstance(tree, list | tuple):
+        for value in tree:
+            yield from open_texts(value)
+    elif isinstance(tree, str):
+        yield tree
 
 
 def without(text: str, secrets: Iterable[str]) -> str:
