@@ -66,6 +66,7 @@ class OperationAdmin(ReadOnlyAdmin):
             left=counted(left.counts, left.partial) if left else "",
             is_running=is_running,
             may_cancel=is_running and may_cancel,
+            lacks_code=is_running and not row.is_readable,
             lacks_relay=is_running and not RelayHeartbeat.objects.alive(GONE).exists(),
         )
 

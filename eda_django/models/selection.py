@@ -46,8 +46,17 @@ class Selection:
         return cls(**{name: stored[name] for name in _names(cls) if name in stored})
 
     @classmethod
-    def can_read(cls, stored: Mapping[str, Any]) -> bool:
-        return set(stored) <= _names(cls)
+    def can_read(cls, stored: Any) -> bool:
+        """Whether this code knows all parts of a stored selection, and the kinds of their values.
+
+        Newer code may have given a list of what is one text here.
+        """
+        kinds = {field.name: type(field.default) for field in fields(cls)}
+        return isinstance(stored, dict) and all(
+            # Not isinstance(): True is no number.
+            type(value) is kinds.get(name)
+            for name, value in stored.items()
+        )
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)

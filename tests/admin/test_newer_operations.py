@@ -1,5 +1,6 @@
 """Bulk operations that newer code has begun: seen as they are, and never taken for another."""
 
+import json
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from eda_django.admin.history import translated
 from eda_django.models import BulkOperation
 from eda_django.models.past_operations import past_operations
 from eda_django.relay import Relay
-from tests.admin.acting import log
+from tests.admin.acting import log, status
 from tests.console import ACTIONS, VIEW, dead, operator, said, text, url
 from tests.relaying import Recorder
 
@@ -21,7 +22,7 @@ def begun(client: Client) -> Any:
     """Have everything that is dead retried, by a relay that has not come to it yet."""
     data = {"verb": "retry", "query": "status=dead", "confirmed": 1}
     client.post(url("delivery_act_on_all"), data)
-    return BulkOperation.objects.get()
+    return BulkOperation.objects.latest("pk")
 
 
 def told_of(row: Any) -> list[int]:
@@ -46,6 +47,50 @@ def test_an_operation_of_newer_code_is_shown_as_it_is_stored() -> None:
     assert log()[-1][1] == told
     with override("de"):
         assert translated(told) == "Abgebrochen: getan mit 0, übergangen 0, übrig ?."
+
+
+@pytest.mark.parametrize(
+    "selection",
+    [
+        {"status": ["dead", "pending"]},
+        {"until_event": "x"},
+        {"until_event": True},
+        {"search": 5},
+        {"subscriber": None},
+        ["dead"],
+        "dead",
+    ],
+    ids=str,
+)
+def test_an_operation_whose_filter_has_other_values_than_this_code_knows_is_left_to_newer_code(
+    selection: Any,
+) -> None:
+    """It neither stops the relay, nor what other operations there are, nor a page."""
+    row = dead()
+    client = operator(*VIEW, "retry_delivery")
+    newer = begun(client)
+    BulkOperation.objects.update(selection=selection)
+    begun(client)
+    relay = Relay(transport=Recorder())
+    relay.operate()
+    assert status(row) == "pending"
+    relay.operate()
+    newer.refresh_from_db()
+    assert (newer.status, newer.changed, newer.left()) == ("running", 0, None)
+    assert client.get(url("bulkoperation_changelist")).status_code == 200
+    assert client.get(url("delivery_change", row.pk)).status_code == 200
+    answer = client.get(url("bulkoperation_change", newer.pk))
+    assert answer.context["selected"] == json.dumps(selection)
+    assert "only a relay of the newer code does it" in answer.content.decode()
+    client.post(url("bulkoperation_cancel", newer.pk))
+    assert log()[-1][1] == "Cancelled: done to 0, passed over 0, left ?."
+
+
+def test_an_operation_that_this_code_can_read_waits_for_no_newer_code() -> None:
+    dead()
+    client = operator(*VIEW, "retry_delivery")
+    page = url("bulkoperation_change", begun(client).pk)
+    assert "newer code" not in text(client, page)
 
 
 def test_an_operation_with_a_verb_of_newer_code_is_shown_and_told_as_such() -> None:
