@@ -2,12 +2,15 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import django
 import pytest
 
+from eda_django import publish
 from eda_django.admin.display import breakable
 from eda_django.admin.traces import shortened
+from eda_django.models import Attempt
 from tests.console import ACTIONS, VIEW, dead, operator, retrying, text, url
 
 pytestmark = pytest.mark.django_db
@@ -62,3 +65,27 @@ def test_a_list_without_a_search_has_no_field_for_one() -> None:
     client = operator(*VIEW)
     assert 'id="searchbar"' not in text(client, url("relayheartbeat_changelist"))
     assert 'id="searchbar"' in text(client, url("delivery_changelist"))
+
+
+def test_a_drawing_has_numbers_for_browsers_however_a_site_writes_them_for_people(
+    settings: Any,
+) -> None:
+    settings.USE_THOUSAND_SEPARATOR = True
+    for number in range(50):
+        publish(f"a.type{number}", {})
+    page = text(operator(*VIEW), url("catalogueentry_changelist"))
+    (drawn,) = re.findall('<svg class="eda-drawing".*?</svg>', page)
+    heights = [int(found) for found in re.findall(' (?:height|y)="([^"]*)"', drawn)]
+    assert max(heights) > 1_000
+    (box,) = re.findall('viewBox="([^"]*)"', drawn)
+    assert [int(part) for part in box.split(" ")] == [0, 0, 880, max(heights)]
+
+
+def test_ids_in_a_page_have_numbers_for_programs(settings: Any) -> None:
+    """The script finds what was open by them."""
+    settings.USE_THOUSAND_SEPARATOR = True
+    row = retrying()
+    Attempt.objects.update(id=1_234_567)
+    page = text(operator(*VIEW), url("delivery_change", row.pk))
+    found = re.findall('id="(eda-(?:attempt|summary|trace)-[^"]*)"', page)
+    assert found == ["eda-attempt-1234567", "eda-summary-1234567", "eda-trace-1234567"]

@@ -147,6 +147,22 @@ def test_a_click_into_the_page_does_not_stop_its_refresh(
     expect(page.locator("#eda-subscriptions")).to_be_focused()
 
 
+def test_no_id_that_a_page_may_have_stops_its_refresh(failing: DemoProcess, office: Office) -> None:
+    root = office.seat("viewer")
+    page = root.page
+    page.clock.install()
+    page.goto(f"{failing.address()}admin/eda_django/overview/")
+    page.evaluate(
+        """document.getElementById('eda-live').append(
+            Object.assign(document.createElement('details'), { id: 'eda-12,345' })
+        )"""
+    )
+    page.clock.fast_forward("00:10")
+    expect(page.locator("details[id='eda-12,345']")).to_have_count(0)
+    expect(page.locator("#eda-subscriptions")).to_be_visible()
+    assert root.complaints == []
+
+
 def test_an_event_is_edited_and_published_again(failing: DemoProcess, office: Office) -> None:
     """The customer has given another card, by telephone."""
     root = office.seat("root")

@@ -48,6 +48,10 @@
         return null;
     }
 
+    function find(part, id) {
+        return part.querySelector(`#${CSS.escape(id)}`);
+    }
+
     // What is open, scrolled and focused stays so.
     function replace(part, fresh) {
         const focused = part.querySelector("[id]:focus");
@@ -56,15 +60,14 @@
             (one) => [one.id, one.scrollLeft, one.scrollTop],
         );
         for (const one of part.querySelectorAll("details[id]")) {
-            fresh.querySelector(`#${one.id}`)?.toggleAttribute("open", one.open);
+            find(fresh, one.id)?.toggleAttribute("open", one.open);
         }
         part.replaceWith(fresh);
         for (const [id, left, top] of places) {
-            fresh.querySelector(`#${id}`)?.scrollTo(left, top);
+            find(fresh, id)?.scrollTo(left, top);
         }
         if (focused) {
-            const same = fresh.querySelector(`#${focused.id}`);
-            same?.focus({ preventScroll: true, focusVisible: isVisible });
+            find(fresh, focused.id)?.focus({ preventScroll: true, focusVisible: isVisible });
         }
     }
 
@@ -82,9 +85,13 @@
             schedule(part, !fresh);
             return;
         }
-        replace(part, fresh);
-        readAt = askedAt;
-        schedule(fresh);
+        try {
+            replace(part, fresh);
+            readAt = askedAt;
+        } finally {
+            // Whatever went wrong there: the next look may go well, and old figures are called old.
+            schedule(document.getElementById("eda-live"));
+        }
     }
 
     document.addEventListener("DOMContentLoaded", () => schedule(document.getElementById("eda-live")));
