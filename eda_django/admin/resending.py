@@ -79,6 +79,8 @@ class EditForm(forms.Form):
             raise forms.ValidationError([_problem(stray) for stray in error.strays]) from error
         except ValueError as error:
             raise forms.ValidationError(_("This is not JSON: %s") % error) from error
+        except RecursionError as error:
+            raise forms.ValidationError(_("This is nested too deep.")) from error
 
 
 def _problem(stray: Stray) -> str:

@@ -149,6 +149,21 @@ def test_a_payload_that_does_not_fit_is_told_and_published_nowhere(payload: str)
 
 
 @override_settings(EDA_DJANGO=EDITING)
+@pytest.mark.parametrize("depth", [31, 200, 400, 800, 990, 3_000, 100_000])
+def test_a_payload_that_is_nested_too_deep_is_told_and_published_nowhere(depth: int) -> None:
+    """However deep that is for what reads, masks and checks it."""
+    row = event_row()
+    client = operator(*VIEW, "edit_outboxevent")
+    for start, end in (('{"a":', "}"), ('{"behave":', "}"), ("[", "]")):
+        payload = f'{{"text": {start * depth}1{end * depth}}}'
+        data = {"payload": payload, "reason": "r", "once": uuid4()}
+        answer = client.post(url("outboxevent_edit", row.pk), data)
+        assert answer.status_code == 200
+        assert answer.context["form"].errors["payload"]
+    assert OutboxEvent.objects.count() == 1
+
+
+@override_settings(EDA_DJANGO=EDITING)
 def test_a_copy_whose_button_is_pressed_twice_is_published_once() -> None:
     row = event_row()
     client = operator(*VIEW, "edit_outboxevent")
