@@ -121,8 +121,10 @@ HISTORY = [
     ("Retried.", "Wiederholt."),
     ("Retried: by Retried", "Wiederholt: by Retried"),
     ("Retried now: now", "Sofort wiederholt: now"),
-    ("Retried. (status=dead)", "Wiederholt. (status=dead)"),
-    ("Discarded: obsolete (*)", "Verworfen: obsolete (*)"),
+    ("Began to retry. (status=dead)", "Wiederholen begonnen. (status=dead)"),
+    ("Began to retry now. (*)", "Sofort wiederholen begonnen. (*)"),
+    ("Began to discard: obsolete (*)", "Verwerfen begonnen: obsolete (*)"),
+    ("Discarded: obsolete", "Verworfen: obsolete"),
     ("Resent to a.b, c.d: lost", "Erneut gesendet an a.b, c.d: lost"),
     ("Noted: ask Ada", "Notiert: ask Ada"),
     ("Note removed: ask Ada", "Notiz entfernt: ask Ada"),
@@ -165,7 +167,7 @@ def test_what_a_german_operator_did_is_there_for_everyone_to_read() -> None:
     number = BulkOperation.objects.get().pk
     assert list(found) == [
         (str(row), "Discarded: veraltet"),
-        (f"Retry {number}", "Retried. (status=dead)"),
+        (f"Retry {number}", "Began to retry. (status=dead)"),
     ]
     assert "Discarded: veraltet" in client.get(url("delivery_history", row.pk)).content.decode()
 

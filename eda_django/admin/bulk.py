@@ -17,7 +17,7 @@ from ..models.selection import SAME_KEY, Selection
 from .acting import ask, back_of, is_meant, reason_of, verb_of
 from .display import LABELS, counted
 from .filters import AGES, selection_of
-from .history import entry, log
+from .history import BEGUN, entry, log
 
 # What the parts of a Selection are called.
 NAMES = {
@@ -77,7 +77,8 @@ def start(request: HttpRequest, verb: Verb, selection: Selection) -> HttpRespons
         operation = BulkOperation.objects.using(using).begin(
             verb, selection, operator=user.get_username(), reason=reason
         )
-        log(request, [operation], f"{entry(verb, reason)} ({described(selection)})")
+        begun = entry(verb, reason, BEGUN)
+        log(request, [operation], f"{begun} ({described(selection)})")
     signals.deliveries_released.send_robust(sender=None, using=using)
     page = reverse("admin:eda_django_bulkoperation_change", args=[operation.pk])
     return HttpResponseRedirect(page)

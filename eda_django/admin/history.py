@@ -1,7 +1,7 @@
 """What the admin's log says: stored in English for everyone, and read in the reader's language."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from django.contrib.admin.models import CHANGE, LogEntry
@@ -22,6 +22,12 @@ DONE = {
     Verb.RETRY: gettext_noop("Retried"),
     Verb.RETRY_NOW: gettext_noop("Retried now"),
     Verb.DISCARD: gettext_noop("Discarded"),
+}
+# Of a bulk operation, which a relay is still to do.
+BEGUN = {
+    Verb.RETRY: gettext_noop("Began to retry"),
+    Verb.RETRY_NOW: gettext_noop("Began to retry now"),
+    Verb.DISCARD: gettext_noop("Began to discard"),
 }
 RESENT = gettext_noop("Resent to")
 COPIED = gettext_noop("Published by hand as an edited copy of")
@@ -49,7 +55,11 @@ _FIGURES = {
     for text in (CANCELLED, ENDED)
 }
 # The longer first: one begins as another does.
-_HEADS = sorted((*DONE.values(), RESENT, COPIED, EDITED, NOTED, UNNOTED), key=len, reverse=True)
+_HEADS = sorted(
+    (*DONE.values(), *BEGUN.values(), RESENT, COPIED, EDITED, NOTED, UNNOTED),
+    key=len,
+    reverse=True,
+)
 
 
 def log(request: HttpRequest, rows: Iterable[Any], text: str) -> None:
@@ -93,9 +103,9 @@ def entries_of(event: OutboxEvent, deliveries: Sequence[Delivery]) -> list[Any]:
     return list(rows.select_related("user").order_by("-pk")[:MAX_ENTRIES])
 
 
-def entry(verb: Verb, reason: str) -> str:
-    """Return what the log says of a verb."""
-    return f"{DONE[verb]}: {reason}" if reason else f"{DONE[verb]}."
+def entry(verb: Verb, reason: str, heads: Mapping[Verb, str] = DONE) -> str:
+    """Return what the log says of a verb that was done, or (with BEGUN) that a relay is to do."""
+    return f"{heads[verb]}: {reason}" if reason else f"{heads[verb]}."
 
 
 def sentence(operation: BulkOperation) -> str:

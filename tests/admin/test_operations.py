@@ -43,10 +43,33 @@ def test_everything_that_the_filter_matches_is_done_by_a_relay_and_shown() -> No
     assert "100 %" in content
     assert status(other) == "dead"
     assert [status(row) for row in rows] == ["discarded"] * 3
-    expected = "Discarded: obsolete (status=dead, subscriber=testapp.behave)"
+    expected = "Began to discard: obsolete (status=dead, subscriber=testapp.behave)"
     ended = "Ended: done to 3, passed over 0, left 0."
     assert log() == [(str(operation.pk), expected), (str(operation.pk), ended)]
     assert {entry.user.username for entry in LogEntry.objects.all()} == {operation.operator}
+
+
+@pytest.mark.parametrize(
+    ("verb", "told"),
+    [
+        ("retry", "Began to retry. (*)"),
+        ("retry_now", "Began to retry now. (*)"),
+        ("discard", "Began to discard: why (*)"),
+    ],
+)
+def test_the_log_says_of_an_operation_that_was_stopped_at_once_no_more_than_was_done(
+    verb: str, told: str
+) -> None:
+    dead()
+    client = operator(*VIEW, *ACTIONS)
+    reason = "why" if verb == "discard" else ""
+    client.post(url("delivery_act_on_all"), {"verb": verb, "confirmed": 1, "reason": reason})
+    client.post(url("bulkoperation_cancel", BulkOperation.objects.get().pk))
+    left = 0 if verb == "retry_now" else 1
+    assert [text for _, text in log()] == [
+        told,
+        f"Cancelled: done to 0, passed over 0, left {left}.",
+    ]
 
 
 def test_the_question_says_to_how_many_it_would_be_done() -> None:
