@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from eda_django.admin.filters import EventStateFilter
-from eda_django.models import Delivery, OutboxEvent, look
+from eda_django.models import Delivery, OutboxEvent, look, statistics, volumes
 from eda_django.models.groups import groups
 from eda_django.models.indexes import HotIndex
 from eda_django.models.search import types_in_the_outbox
@@ -157,6 +158,39 @@ def test_names_are_found_by_leaps_through_an_index(names: Callable[[str], list[s
     if connection.vendor == "mysql":
         assert "Using index for group-by" in plan
     assert len(names("default")) <= 1
+
+
+FIGURES: list[tuple[str, str, Callable[[list[str]], Any]]] = [
+    ("delivery", "finished", lambda names: statistics.latest_done("default", names)),
+    ("delivery", "finished", lambda names: statistics.last_successes("default", names)),
+    (
+        "delivery",
+        "finished",
+        lambda names: statistics.finished_by_minute("default", names, since=timezone.now() - DAY),
+    ),
+    ("outboxevent", "idempotency|autoindex", lambda names: volumes.earlier("default", names)),
+]
+
+
+@pytest.mark.usefixtures("transactional_db")
+def test_figures_of_each_name_are_read_from_an_index_that_is_in_order(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of a busy subscription, too, no more is read than is shown."""
+    names = "CASE WHEN n % 1000 = 0 THEN 't.n0' WHEN n % 5 = 0 THEN 't.n1' ELSE 't.n2' END"
+    at = bulk.in_seconds(f"-1.0 * ({FINISHED} - n)")
+    fill_events(FINISHED, type=names, relayed_at=at)
+    fill_deliveries(FINISHED, subscriber=names, status="'succeeded'", started_at=at, finished_at=at)
+    bulk.settle()
+    monkeypatch.setattr(statistics, "MOST", FINISHED // 10)
+    for count in (3, 300):
+        wanted = [f"t.n{number}" for number in range(count)]
+        for table, index, figure in FIGURES:
+            plan = plan_of(partial(figure, wanted))
+            assert re.search(index, plan), plan
+            assert not re.search(rf"(Seq Scan on|SCAN) eda_django_{table}(?! USING)", plan), plan
+            assert not re.search(r"Sort Key|FOR ORDER BY|eda_django_delivery.*filesort", plan), plan
+            assert not re.search(r"eda_django_\w+ \| (None \| )?ALL", plan), plan
 
 
 @pytest.mark.usefixtures("finished")

@@ -11,6 +11,7 @@ from . import statistics
 from .attempt import Attempt
 from .delivery import Delivery
 from .note import FailureNote
+from .raw import fetch, moment, union
 
 # Groups on a page; a site with more causes than this has one above them all.
 MAX_GROUPS = 100
@@ -76,8 +77,8 @@ def groups(using: str, *, subscriber: str = "", fingerprint: str | None = None) 
     if fingerprint is not None:
         wanted, params = f"{wanted} AND fingerprint = %s", [*params, fingerprint]
     parts = [part.format(also=wanted, most=statistics.MOST) for part in (_DEAD, _RETRYING)]
-    sql = _GROUPS.format(rows=statistics.union(parts), most=MAX_GROUPS)
-    rows = statistics.fetch(using, sql, params * 2)
+    sql = _GROUPS.format(rows=union(parts), most=MAX_GROUPS)
+    rows = fetch(using, sql, params * 2)
     found = [dict(zip(_NAMES, row, strict=True)) for row in rows]
     return _with_examples(found, using) if found else []
 
@@ -130,7 +131,7 @@ def _with_examples(found: Sequence[dict[str, Any]], using: str) -> list[Group]:
                 state for state in ("dead", "retrying") if row[f"all_{state}"] >= statistics.MOST
             ),
             since=since.get(row["first"]),
-            last_seen=statistics.moment(row["last_seen"]),
+            last_seen=moment(row["last_seen"]),
             example=examples.get(row["last"]),
             attempt=shown.get(row["last"]),
             note=notes.get((row["subscriber"], row["fingerprint"])),

@@ -1,4 +1,4 @@
-"""Figures for the overview: each is one statement with a bounded scan.
+"""Figures for the overview: each is one statement with a bounded scan, or one for many names.
 
 Raw, because the ORM has no LIMIT inside a part of a UNION on SQLite, and no leap through an index.
 """
@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connections
-from django.utils import timezone
 
+from .raw import fetch, first_rows, moment, union
 from .status import SET_ASIDE
 
 # Rows that a figure looks at before it says "at least", in all and for each subscription.
@@ -125,24 +125,20 @@ def partial(waiting: Iterable[Backlog]) -> set[str]:
 
 def latest_done(using: str, subscribers: Sequence[str]) -> list[Done]:
     """Return the latest SAMPLE finished deliveries of each subscriber."""
-    if not subscribers:
-        return []
     part = (
         "SELECT subscriber, status, event_id, started_at, finished_at FROM eda_django_delivery"
-        " WHERE subscriber = %s AND finished_at IS NOT NULL"
+        " WHERE subscriber = {name} AND finished_at IS NOT NULL"
         f" ORDER BY finished_at DESC LIMIT {SAMPLE}"
     )
     # Lengths, and not times: to read three times a row took the page longer than the database.
     seconds = _SECONDS[connections[using].vendor]
     wait = seconds.format(later="x.started_at", earlier="e.time")
     run = seconds.format(later="x.finished_at", earlier="x.started_at")
-    rows = fetch(
-        using,
+    sql = (
         f"SELECT x.subscriber, x.status, {wait}, {run}"
-        f" FROM ({union([part] * len(subscribers))}) x"
-        " JOIN eda_django_outboxevent e ON e.id = x.event_id",
-        subscribers,
+        " FROM ({rows}) x JOIN eda_django_outboxevent e ON e.id = x.event_id"
     )
+    rows = first_rows(using, sql, part=part, names=subscribers)
     return [
         Done(subscriber=name, status=status, wait=wait, run=run) for name, status, wait, run in rows
     ]
@@ -150,13 +146,11 @@ def latest_done(using: str, subscribers: Sequence[str]) -> list[Done]:
 
 def last_successes(using: str, subscribers: Sequence[str]) -> dict[str, datetime]:
     """Return when each subscriber last succeeded."""
-    if not subscribers:
-        return {}
     part = (
-        "SELECT subscriber, finished_at FROM eda_django_delivery WHERE subscriber = %s"
+        "SELECT subscriber, finished_at FROM eda_django_delivery WHERE subscriber = {name}"
         " AND status = 'succeeded' AND finished_at IS NOT NULL ORDER BY finished_at DESC LIMIT 1"
     )
-    rows = fetch(using, union([part] * len(subscribers)), subscribers)
+    rows = first_rows(using, "{rows}", part=part, names=subscribers)
     return {name: found for name, at in rows if (found := moment(at))}
 
 
@@ -174,40 +168,40 @@ def published_by_minute(using: str, *, first_id: int) -> Traffic:
         "SELECT 0 AS part, time AS at, 1 AS counts FROM eda_django_outboxevent WHERE id >= %s"
         f" ORDER BY id DESC LIMIT {MOST}"
     )
-    return _by_minute(using, part, [first_id], most=MOST)
+    sql = _by_minute(using).format(rows=part)
+    return _traffic(fetch(using, sql, [first_id]), most=MOST)
 
 
 def finished_by_minute(using: str, subscribers: Sequence[str], *, since: datetime) -> Traffic:
     """Return how many deliveries succeeded, from `since` on; all that ended are looked at."""
-    if not subscribers:
-        return Traffic(by_minute={})
-    most = max(MOST // len(subscribers), SAMPLE)
-    parts = [
-        f"SELECT {number} AS part, finished_at AS at,"
+    most = max(MOST // max(len(subscribers), 1), SAMPLE)
+    part = (
+        "SELECT {number} AS part, finished_at AS at,"
         " CASE WHEN status = 'succeeded' THEN 1 ELSE 0 END AS counts"
-        " FROM eda_django_delivery WHERE subscriber = %s"
+        " FROM eda_django_delivery WHERE subscriber = {name}"
         " AND finished_at >= %s AND finished_at IS NOT NULL"
         f" ORDER BY finished_at DESC LIMIT {most}"
-        for number in range(len(subscribers))
-    ]
+    )
     at = connections[using].ops.adapt_datetimefield_value(since)
-    params = [value for name in subscribers for value in (name, at)]
-    return _by_minute(using, union(parts), params, most=most)
+    rows = first_rows(using, _by_minute(using), part=part, names=subscribers, also=[at])
+    return _traffic(rows, most=most)
 
 
-def _by_minute(using: str, times: str, params: Sequence[Any], *, most: int) -> Traffic:
-    """Count by minute those of these times that count.
-
-    A part of them that has `most`, whether they count or not, is cut off before its first.
-    """
+def _by_minute(using: str) -> str:
+    """Return what counts {rows} by part and minute: all, and those of them that count."""
     bin_of, number = _MINUTE[connections[using].vendor]
-    rows = fetch(
-        using,
+    return (
         f"SELECT x.part, {number}, x.count, x.counts FROM"
         f" (SELECT part, {bin_of.format(time='at')} AS bin,"
-        f" COUNT(*) AS count, SUM(counts) AS counts FROM ({times}) y GROUP BY 1, 2) x",
-        params,
+        " COUNT(*) AS count, SUM(counts) AS counts FROM ({rows}) y GROUP BY 1, 2) x"
     )
+
+
+def _traffic(rows: Iterable[tuple[Any, ...]], *, most: int) -> Traffic:
+    """Sum up what was counted by part and minute.
+
+    A part that has `most` rows, whether they count or not, is cut off before its first.
+    """
     by_minute: Counter[int] = Counter()
     sums: Counter[int] = Counter()
     firsts: dict[int, int] = {}
@@ -219,23 +213,3 @@ def _by_minute(using: str, times: str, params: Sequence[Any], *, most: int) -> T
             firsts[part] = min(firsts.get(part, int(minute)), int(minute))
     whole = (first + 1 for part, first in firsts.items() if sums[part] >= most)
     return Traffic(by_minute=dict(by_minute), whole_from=max(whole, default=0))
-
-
-def union(parts: Iterable[str]) -> str:
-    # In a SELECT of its own: SQLite takes no LIMIT inside a UNION otherwise.
-    return " UNION ALL ".join(f"SELECT * FROM ({part}) p{n}" for n, part in enumerate(parts))
-
-
-def fetch(using: str, sql: str, params: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-    with connections[using].cursor() as cursor:
-        cursor.execute(sql, params)
-        return list(cursor.fetchall())
-
-
-def moment(value: Any) -> datetime | None:
-    # SQLite answers with texts; only PostgreSQL with a time zone.
-    if isinstance(value, str):
-        value = datetime.fromisoformat(value)
-    if value is None or timezone.is_aware(value):
-        return value  # type: ignore[no-any-return]
-    return timezone.make_aware(value, timezone.get_fixed_timezone(0))

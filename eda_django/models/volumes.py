@@ -1,6 +1,6 @@
-"""Figures for the catalogue: each is one statement with a bounded scan."""
+"""Figures for the catalogue: each is one statement with a bounded scan, or one for many names."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -8,8 +8,11 @@ from typing import Any
 from django.utils import timezone
 
 from . import statistics
-from .statistics import DAY, fetch, moment, union
+from .raw import fetch, first_rows, moment
+from .statistics import DAY
 from .windows import first_event_since
+
+_BY_TYPE = "SELECT type, COUNT(*), MIN(time), MAX(time) FROM ({rows}) x GROUP BY type"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +39,8 @@ def last_day(using: str) -> dict[str, Volume]:
         "SELECT type, time FROM eda_django_outboxevent WHERE id >= %s"
         f" ORDER BY id DESC LIMIT {statistics.MOST}"
     )
-    return _counted(using, part, [first_event_since(timezone.now() - DAY, using)])
+    since = first_event_since(timezone.now() - DAY, using)
+    return _volumes(fetch(using, _BY_TYPE.format(rows=part), [since]))
 
 
 def looked_at(types: Sequence[str]) -> int:
@@ -46,13 +50,11 @@ def looked_at(types: Sequence[str]) -> int:
 
 def earlier(using: str, types: Sequence[str]) -> dict[str, Volume]:
     """Return the volume of each of these types, of any events of it, as many as looked_at()."""
-    if not types:
-        return {}
     part = (
-        "SELECT type, time FROM eda_django_outboxevent WHERE type = %s"
+        "SELECT type, time FROM eda_django_outboxevent WHERE type = {name}"
         f" ORDER BY type, idempotency_key LIMIT {looked_at(types)}"
     )
-    return _counted(using, union([part] * len(types)), types)
+    return _volumes(first_rows(using, _BY_TYPE, part=part, names=types))
 
 
 def set_aside_by_type(using: str) -> dict[str, Volume]:
@@ -62,15 +64,10 @@ def set_aside_by_type(using: str) -> dict[str, Volume]:
         " WHERE relayed_at IS NULL AND available_at IS NOT NULL AND error <> ''"
         f" LIMIT {statistics.MOST}"
     )
-    return _counted(using, part, ())
+    return _volumes(fetch(using, _BY_TYPE.format(rows=part)))
 
 
-def _counted(using: str, events: str, params: Sequence[Any]) -> dict[str, Volume]:
-    rows = fetch(
-        using,
-        f"SELECT type, COUNT(*), MIN(time), MAX(time) FROM ({events}) x GROUP BY type",
-        params,
-    )
+def _volumes(rows: Iterable[tuple[Any, ...]]) -> dict[str, Volume]:
     return {
         name: Volume(count=count, first_at=first, last_at=last)
         for name, count, first_at, last_at in rows
