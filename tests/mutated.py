@@ -69,6 +69,7 @@ ABOUT = {
         "test_doorbell.py",
     ),
     "models": (
+        "admin/test_operations.py",
         "consumer/",
         "delivery/",
         "model/",
