@@ -100,9 +100,7 @@ def _odd(signs: Signs) -> Iterator[Any]:
             len(paused),
         ) % {"names": ", ".join(paused)}
     if signs.is_late:
-        text = _("The oldest undelivered event has waited for %(time)s.") % {
-            "time": since(signs.oldest)
-        }
+        text = _("The oldest undelivered event is %(time)s old.") % {"time": since(signs.oldest)}
         yield _linked(signs.oldest_page, text)
     if signs.retrying:
         text = ngettext(

@@ -12,7 +12,7 @@ from eda_django import subscribes
 from eda_django.dispatch import QueueState
 from eda_django.models import OutboxEvent
 from eda_django.registry import registry
-from tests.console import VIEW, beat, dead, event_row, operator, retrying, url
+from tests.console import VIEW, beat, dead, event_row, operator, retrying, sentence, url
 
 pytestmark = pytest.mark.django_db
 
@@ -27,7 +27,7 @@ def test_a_subscription_whose_queue_has_no_worker_is_marked(quiet: list[QueueSta
 
 
 @pytest.mark.usefixtures("quiet")
-def test_a_subscription_tells_how_long_its_oldest_event_has_waited() -> None:
+def test_a_subscription_tells_how_old_its_oldest_event_is() -> None:
     now = timezone.now()
     claim: dict[str, Any] = {"lease_until": now, "token": uuid4(), "finished_at": None}
     fresh: dict[str, Any] = {"due_at": now, "attempts": 0, "finished_at": None}
@@ -42,6 +42,17 @@ def test_a_subscription_tells_how_long_its_oldest_event_has_waited() -> None:
     rows = {row.name: row.oldest_since for row in page.context["rows"]}
     assert (rows["testapp.behave"], rows["testapp.mail"]) == ("7 h", "")
     assert page.context["oldest_since"] == "7 h"
+
+
+@pytest.mark.usefixtures("quiet")
+def test_an_old_event_that_was_sent_again_is_not_said_to_have_waited() -> None:
+    """It is old, and was delivered meanwhile; when it was sent again no row tells."""
+    beat()
+    due = {"due_at": timezone.now(), "finished_at": None}
+    event = dead(status="pending", attempts=0, **due).event
+    OutboxEvent.objects.filter(pk=event.pk).update(time=timezone.now() - timedelta(days=20))
+    assert OutboxEvent.objects.take_to_resend(event.pk)
+    assert sentence() == ("odd", "The oldest undelivered event is 20 days old.", ())
 
 
 @pytest.mark.usefixtures("quiet")
