@@ -20,6 +20,7 @@ SHOWING = {
     "outlook",
     "past_operations",
     "progress",
+    "raw",
     "search",
     "selection",
     "statistics",
