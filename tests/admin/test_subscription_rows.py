@@ -48,7 +48,7 @@ def test_a_subscription_tells_how_old_its_oldest_event_is() -> None:
 def test_an_old_event_that_was_sent_again_is_not_said_to_have_waited() -> None:
     """It is old, and was delivered meanwhile; when it was sent again no row tells."""
     beat()
-    due = {"due_at": timezone.now(), "finished_at": None}
+    due: dict[str, Any] = {"due_at": timezone.now(), "finished_at": None}
     event = dead(status="pending", attempts=0, **due).event
     OutboxEvent.objects.filter(pk=event.pk).update(time=timezone.now() - timedelta(days=20))
     assert OutboxEvent.objects.take_to_resend(event.pk)
