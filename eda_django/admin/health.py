@@ -74,6 +74,13 @@ def _bad(signs: Signs) -> Iterator[str]:
     # With no relay alive nobody knows whether one would need Redis: better a word too many.
     if signs.queues is None and (signs.needs_queues or not signs.relays):
         yield _("Redis does not answer: nothing reaches the workers.")
+    away = [queue.name for queue in signs.queues or () if queue.is_away]
+    if away and (signs.needs_queues or not signs.relays):
+        yield ngettext(
+            "The Redis of queue %(names)s does not answer: nothing reaches its workers.",
+            "The Redis of queues %(names)s does not answer: nothing reaches their workers.",
+            len(away),
+        ) % {"names": ", ".join(away)}
     for queue in signs.queues or ():
         if queue.depth and not queue.workers:
             text = ngettext(
@@ -95,8 +102,10 @@ def _odd(signs: Signs) -> Iterator[Any]:
     paused = [queue.name for queue in signs.queues or () if queue.is_paused]
     if paused:
         yield ngettext(
-            "Queue %(names)s is paused: its workers start nothing until rqresume.",
-            "Queues %(names)s are paused: their workers start nothing until rqresume.",
+            "Queue %(names)s is paused: its workers start nothing until rqresume,"
+            " or its time is up.",
+            "Queues %(names)s are paused: their workers start nothing until rqresume,"
+            " or their time is up.",
             len(paused),
         ) % {"names": ", ".join(paused)}
     if signs.is_late:

@@ -1,6 +1,7 @@
 """The overview: what an operator who was woken looks at first."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -48,6 +49,11 @@ def overview(request: HttpRequest) -> dict[str, Any]:
     queues = queue_states()
     relays = list(RelayHeartbeat.objects.using(using).with_now().order_by("-beat_at"))
     alive = [relay for relay in relays if relay.is_alive]
+    needs_queues = any(not relay.inline for relay in alive)
+    runs_inline = bool(alive) and not needs_queues
+    if runs_inline and queues:
+        # RQ's suspension keeps no relay from running the subscribers itself.
+        queues = [replace(queue, is_paused=False) for queue in queues]
     events = OutboxEvent.objects.using(using)
     first_fresh = events.fresh().order_by("id").values_list("time", "pk").first()
     # Of those that are set aside no number is known.
@@ -65,7 +71,7 @@ def overview(request: HttpRequest) -> dict[str, Any]:
         oldest_page=_page_of(number) if OverviewAdmin.may(request, "view_outboxevent") else "",
         is_late=oldest is not None and oldest < timezone.now() - timedelta(seconds=LATE),
         queues=queues,
-        needs_queues=any(not relay.inline for relay in alive),
+        needs_queues=needs_queues,
         partial=partial | ({"aside"} if volumes.is_partial(aside) else set()),
     )
     return {
@@ -78,7 +84,7 @@ def overview(request: HttpRequest) -> dict[str, Any]:
         "relays": [(relay, heartbeat(relay)) for relay in relays],
         "lag": since(first_fresh[0]) if first_fresh else "",
         "queues": queues,
-        "runs_inline": bool(alive) and not signs.needs_queues,
+        "runs_inline": runs_inline,
         "now": timezone.now(),
     }
 

@@ -21,17 +21,19 @@ TIMEOUT = 0.5
 class QueueState:
     """Jobs that wait in a queue, and workers that live and take from it.
 
-    `is_paused`: RQ's workers were suspended, with all queues of this Redis.
+    `is_paused`: RQ's workers were suspended, with all queues of this Redis. `is_away`: this Redis
+    does not answer, and nothing is known.
     """
 
     name: str
     depth: int
     workers: int
     is_paused: bool = False
+    is_away: bool = False
 
 
 def queue_states() -> list[QueueState] | None:
-    """Return the queues of the running code's subscriptions; None if their Redis is away.
+    """Return the queues of the running code's subscriptions; None if no Redis answers.
 
     Two round trips for each Redis server.
     """
@@ -39,12 +41,16 @@ def queue_states() -> list[QueueState] | None:
     by_server: dict[str, list[str]] = defaultdict(list)
     for name in sorted(filter(has_queue, names)):
         by_server[server_of(name)].append(name)
+    found = sorted((s for part in by_server.values() for s in _known(part)), key=lambda s: s.name)
+    return None if found and all(state.is_away for state in found) else found
+
+
+def _known(names: list[str]) -> list[QueueState]:
+    """Return the queues of one server, also if it is away."""
     try:
-        return sorted(
-            (state for part in by_server.values() for state in _states(part)), key=lambda s: s.name
-        )
+        return list(_states(names))
     except RedisError:
-        return None
+        return [QueueState(name=name, depth=0, workers=0, is_away=True) for name in names]
 
 
 def _states(names: list[str]) -> Iterable[QueueState]:

@@ -123,10 +123,13 @@ def test_sentences_lead_to_what_they_speak_of(quiet: list[QueueState]) -> None:
 def test_paused_queues_are_told_and_marked(quiet: list[QueueState]) -> None:
     beat()
     quiet[:] = [QueueState(name="mail", depth=0, workers=1, is_paused=True)]
-    said = "Queue mail is paused: its workers start nothing until rqresume."
+    said = "Queue mail is paused: its workers start nothing until rqresume, or its time is up."
     assert sentence() == ("odd", said, ())
     quiet += [QueueState(name=name, depth=0, workers=1, is_paused=name == "slow") for name in NAMES]
-    said = "Queues mail, slow are paused: their workers start nothing until rqresume."
+    said = (
+        "Queues mail, slow are paused: their workers start nothing until rqresume,"
+        " or their time is up."
+    )
     assert sentence()[:2] == ("odd", said)
     answer = operator(*VIEW).get(url("overview_changelist"))
     assert {row.queue for row in answer.context["rows"] if row.is_paused} == {"slow"}
@@ -134,6 +137,18 @@ def test_paused_queues_are_told_and_marked(quiet: list[QueueState]) -> None:
     marked = [line for line in page.split("<tr") if ">paused</span>" in line]
     # Its subscription and both queues.
     assert len(marked) == 3
+
+
+def test_nothing_is_paused_where_the_relay_runs_the_subscribers_itself(
+    quiet: list[QueueState],
+) -> None:
+    quiet[:] = [QueueState(name=name, depth=0, workers=1, is_paused=True) for name in NAMES]
+    beat(inline=True)
+    assert sentence() == ("good", "Everything is well.", ())
+    assert ">paused</span>" not in text(operator(*VIEW), url("overview_changelist"))
+    # Beside one that pushes to the queues it is as ever.
+    beat()
+    assert "paused" in sentence()[1]
 
 
 def test_without_a_relay_too_a_redis_that_is_away_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,6 +166,18 @@ def test_a_redis_that_is_away_is_told_and_breaks_nothing() -> None:
         patch.setattr(django_rq_settings, "QUEUES", away)
         assert dispatch.queue_states() is None
         assert sentence()[:2] == ("bad", "Redis does not answer: nothing reaches the workers.")
+
+
+def test_one_redis_of_several_that_is_away_is_told_with_its_queues(
+    quiet: list[QueueState],
+) -> None:
+    beat()
+    quiet += [QueueState(name="slow", depth=0, workers=0, is_away=True)]
+    said = "The Redis of queue slow does not answer: nothing reaches its workers."
+    assert sentence() == ("bad", said, ())
+    page = text(operator(*VIEW), url("overview_changelist"))
+    assert '<th scope="row">slow</th><td colspan="2">Redis does not answer.</td>' in page
+    assert '<th scope="row">default</th><td>0</td>' in page
 
 
 def test_a_site_whose_relay_runs_the_subscribers_itself_needs_no_redis(

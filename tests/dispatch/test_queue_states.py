@@ -95,10 +95,15 @@ def test_queues_are_paused_where_the_workers_of_their_redis_are_suspended(
 
 # redis-py 5.0 leaves the socket of a failed connect to the garbage collector.
 @pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
-def test_nothing_is_told_while_one_of_the_servers_is_away(settings: Any, redis_client: Any) -> None:
+def test_the_others_are_told_while_one_of_the_servers_is_away(
+    settings: Any, redis_client: Any
+) -> None:
     subscribe("fast", "slow")
+    push(a_chunk("fast"))
     with elsewhere(settings, "slow", port=closed_port()):
-        assert queue_states() is None
+        found = states()
+    assert (found["fast"].is_away, found["fast"].depth) == (False, 1)
+    assert (found["slow"].is_away, found["slow"].depth) == (True, 0)
 
 
 def test_a_redis_that_hangs_keeps_nobody_waiting(
