@@ -4,6 +4,7 @@ import ast
 import gettext
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from django.test import override_settings
 from django.utils.translation import override
 from django.utils.translation.template import templatize
 
+from eda_django.admin.display import span
 from eda_django.admin.history import translated
 from eda_django.models import BulkOperation
 from tests.console import ACTIONS, VIEW, dead, operator, retrying, url
@@ -89,6 +91,13 @@ def test_the_compiled_catalogue_is_that_of_the_source() -> None:
         else:
             written[text] = translations[0]
     assert {key: one for key, one in compiled._catalog.items() if key != ""} == written
+
+
+def test_a_length_reads_the_same_alone_and_after_a_preposition() -> None:
+    """A word would have a case: three days are another word than for three days."""
+    with override("de"):
+        lengths = [span(timedelta(**length)) for length in ({"hours": 3}, {"days": 3})]
+    assert lengths == ["3 h", "3 d"]
 
 
 @pytest.mark.django_db
