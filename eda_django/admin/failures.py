@@ -22,7 +22,7 @@ from ..payloads import text_problem, without
 from .acting import MAX_AT_ONCE, Wish, ask, fulfil, is_meant, verb_of, verbs_for, written
 from .bulk import start
 from .display import badge, or_more, since, state_of
-from .history import NOTED, UNNOTED, log
+from .history import NOTED, UNNOTED, log, notes_on, translated
 from .keyset import as_number
 from .masking import secrets_of
 from .readonly import PageAdmin
@@ -76,6 +76,10 @@ class FailureAdmin(PageAdmin):
             deliveries=[(row, badge(state_of(row))) for row in newest],
             verbs=verbs_for(request.user),
             may_note=self.may(request, "change_failurenote"),
+            noted=[
+                (one.action_time, one.user.get_username(), translated(one.change_message))
+                for one in notes_on(group.subscriber, group.fingerprint)
+            ],
         )
 
     def canary_view(self, request: HttpRequest) -> HttpResponse:

@@ -13,7 +13,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext, gettext_noop, override
 
 from .. import signals
-from ..models import BulkOperation, Delivery, OutboxEvent
+from ..models import BulkOperation, Delivery, FailureNote, OutboxEvent
 from ..models.bulk_operation import Reach, Verb
 from ..models.windows import SLACK
 from .display import or_more
@@ -93,13 +93,29 @@ def entries_of(event: OutboxEvent, deliveries: Sequence[Delivery]) -> list[Any]:
     """
     # Its time is the publisher's, whose clock may be ahead.
     since = min(event.time, event.relayed_at or event.time) - SLACK
-    newest = LogEntry.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
     kinds = ContentType.objects.get_for_models(OutboxEvent, Delivery)
     about = Q(content_type=kinds[OutboxEvent], object_id=str(event.pk))
     if deliveries:
         ids = [str(delivery.pk) for delivery in deliveries]
         about |= Q(content_type=kinds[Delivery], object_id__in=ids)
-    rows = LogEntry.objects.filter(about, pk__gt=newest - MAX_LOOKED_AT, action_time__gte=since)
+    return _latest(about & Q(action_time__gte=since))
+
+
+def notes_on(subscriber: str, fingerprint: str) -> list[Any]:
+    """Return what operators noted on a group, also what was changed or removed, the latest first.
+
+    Two statements. A note that was removed has its name in the log, if that is not too long, and
+    no other trace.
+    """
+    note = FailureNote(subscriber=subscriber, fingerprint=fingerprint)
+    kind = ContentType.objects.get_for_model(FailureNote)
+    return _latest(Q(content_type=kind, object_repr=str(note)))
+
+
+def _latest(about: Q) -> list[Any]:
+    """Return the latest of these entries, with their users."""
+    newest = LogEntry.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
+    rows = LogEntry.objects.filter(about, pk__gt=newest - MAX_LOOKED_AT)
     return list(rows.select_related("user").order_by("-pk")[:MAX_ENTRIES])
 
 

@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.utils.http import urlencode
 
 from eda_django.models import FailureNote
@@ -165,6 +166,24 @@ def test_a_note_is_kept_shown_changed_and_removed() -> None:
     assert not FailureNote.objects.exists()
     said_of_it = [message for _, message in log()]
     assert said_of_it == ["Noted: ask Ada <b>", "Noted: solved", "Note removed: solved"]
+
+
+def test_a_group_tells_what_was_noted_on_it_and_by_whom() -> None:
+    """Also what was changed or removed, and nothing of another group."""
+    row = dead()
+    other = dead("testapp.mail")
+    ada = operator(*VIEW, "change_failurenote")
+    bob = operator(*VIEW, "change_failurenote")
+    ada.post(url("failure_note"), {**group_of(row), "text": "ask Ada <b>"})
+    ada.post(url("failure_note"), {**group_of(other), "text": "another"})
+    bob.post(url("failure_note"), {**group_of(row), "text": ""})
+    page = ada.get(url("failure_group"), group_of(row))
+    names = User.objects.order_by("pk").values_list("username", flat=True)
+    assert [(user, words) for _, user, words in page.context["noted"]] == [
+        (names[1], "Note removed: ask Ada <b>"),
+        (names[0], "Noted: ask Ada <b>"),
+    ]
+    assert "Note removed: ask Ada &lt;b&gt;" in page.content.decode()
 
 
 def test_a_group_with_nothing_left_leads_to_what_fails_still() -> None:

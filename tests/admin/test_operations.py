@@ -194,6 +194,10 @@ def test_what_is_left_is_shown_and_logged_when_it_is_cancelled() -> None:
     dead()
     client.post(url("bulkoperation_cancel", operation.pk))
     assert log()[-1] == (str(operation.pk), "Cancelled: done to 1, passed over 0, left 2.")
+    # By whom says its history.
+    history = url("bulkoperation_history", operation.pk)
+    assert f'<a href="{history}" class="historylink">' in page
+    assert "Cancelled: done to 1, passed over 0, left 2." in text(client, history)
     assert [status(row) for row in rows] == ["pending", "dead", "dead"]
 
 
