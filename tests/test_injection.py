@@ -31,8 +31,8 @@ KNOWN = {
     ("models/windows.py", "_FIRST_SINCE"),
     # A constant of the file, as often as there are numbers to look at.
     ("models/windows.py", "sql"),
-    # Constants of the file, with the database's own words for a minute and a whole division.
-    ("models/statistics.py", "sql"),
+    # Constants of statistics.py and volumes.py, as often as there are names; names are parameters.
+    ("models/raw.py", "sql"),
     # A constant, with the database's own name of its clock.
     ("models/outlook.py", "sql"),
     # The table's name out of the model; and Django's own statement, with a hint in it.
