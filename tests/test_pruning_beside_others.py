@@ -5,14 +5,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 
 import pytest
-from django.db import connection, connections, transaction
+from django.db import connection, transaction
 
 from eda_django import publish
 from eda_django.models import Attempt, Delivery, OutboxEvent
 from eda_django.models.clock import after
 from eda_django.models.locking import writing
 from tests.bulk import fill_deliveries, fill_events, in_seconds, settle
-from tests.databases import vendor
+from tests.impatience import LEVELS, impatient
 from tests.relaying import HAPPENED, happen, on_happened, relayed, row_locks
 
 pytestmark = [row_locks, pytest.mark.django_db(transaction=True)]
@@ -21,7 +21,6 @@ DAY = 86_400
 LIMIT = 500
 # A few rows, a batch, and more: a planner goes by how much of the table is meant.
 SIZES = [3, 300, 3_000]
-LEVELS = ["READ COMMITTED"] + ["REPEATABLE READ"] * (vendor() == "mariadb")
 
 # Whoever holds something while it lasts.
 Holder = Callable[[], AbstractContextManager[None]]
@@ -73,18 +72,9 @@ def publishing() -> Iterator[None]:
 
 def prune(level: str = LEVELS[0]) -> int:
     """Prune in a session that gives up where it would wait; return how many events went."""
-    try:
-        with connection.cursor() as cursor:
-            if connection.vendor == "mysql":
-                cursor.execute("SET SESSION innodb_lock_wait_timeout = 1")
-                cursor.execute(f"SET SESSION TRANSACTION ISOLATION LEVEL {level}")
-            else:
-                cursor.execute("SET SESSION lock_timeout = '1s'")
-        with writing("default"):
-            gone, _ = OutboxEvent.objects.prune(seconds=30.0 * DAY, after_id=0, limit=LIMIT)
-        return int(gone)
-    finally:
-        connections.close_all()
+    with impatient(level), writing("default"):
+        gone, _ = OutboxEvent.objects.prune(seconds=30.0 * DAY, after_id=0, limit=LIMIT)
+    return int(gone)
 
 
 @contextmanager

@@ -7,22 +7,20 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from django.db import connection, connections, transaction
+from django.db import transaction
 
 from eda_django.models import BulkOperation, Delivery, OutboxEvent, outcomes
 from eda_django.models.locking import writing
 from eda_django.models.selection import Selection
 from eda_django.relay import Relay
 from tests.bulk import fill_deliveries, fill_events, in_seconds, settle
-from tests.databases import vendor
+from tests.impatience import LEVELS, impatient
 from tests.relaying import HAPPENED, Recorder, happen, on_happened, row_locks
 
 pytestmark = [row_locks, pytest.mark.django_db(transaction=True)]
 
 # MariaDB takes another plan for each.
 SIZES = [3, 30, 300]
-# PostgreSQL waits by rows at any level; the others tell it when two have met.
-LEVELS = ["READ COMMITTED"] + ["REPEATABLE READ"] * (vendor() == "mariadb")
 TOKEN = UUID(int=1)
 # Of deliveries, as expressions.
 Columns = dict[str, Any]
@@ -138,19 +136,11 @@ def others_at_work(pk: int) -> Iterator[None]:
 
 def do(verb: Callable[[int], int], size: int, level: str) -> int:
     """Do it in a session that gives up where it would wait."""
-    try:
-        with connection.cursor() as cursor:
-            if connection.vendor == "mysql":
-                cursor.execute("SET SESSION innodb_lock_wait_timeout = 1")
-                cursor.execute(f"SET SESSION TRANSACTION ISOLATION LEVEL {level}")
-            else:
-                cursor.execute("SET SESSION lock_timeout = '1s'")
+    with impatient(level):
         if verb is fan_out:
             return verb(size)
         with writing("default"):
             return verb(size)
-    finally:
-        connections.close_all()
 
 
 @pytest.mark.parametrize("level", LEVELS)
