@@ -39,7 +39,7 @@ class Doorbell:
 
     def ring(self, using: str) -> None:
         """Have the relay of this database woken, soon; returns at once."""
-        with self._changed:
+        with self._lock:
             if using in self._wanted or self._clock() < self._silent_until:
                 return
             if self._thread is None:
@@ -48,20 +48,29 @@ class Doorbell:
                 thread.start()
                 self._thread = thread
             self._wanted.add(using)
-            self._changed.notify_all()
+            self._is_wanted.notify()
 
     def flush(self, seconds: float) -> bool:
         """Wait until everything is rung, at most `seconds`; return whether it is."""
-        with self._changed:
-            self._hurried = True
-            self._changed.notify_all()
-            return self._changed.wait_for(lambda: not (self._wanted or self._busy), seconds)
+        with self._lock:
+            self._flushing += 1
+            self._is_hurried.notify()
+            try:
+                return self._is_rung.wait_for(lambda: not (self._wanted or self._busy), seconds)
+            finally:
+                self._flushing -= 1
 
     def _reset(self) -> None:
         # A fork copies neither the thread nor a usable lock.
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
+        # Apart, so that a ring in the gap after another wakes nobody: each would cost a commit the
+        # interpreter's lock.
+        self._is_wanted = threading.Condition(self._lock)
+        self._is_rung = threading.Condition(self._lock)
+        self._is_hurried = threading.Condition(self._lock)
         self._wanted: set[str] = set()
-        self._busy = self._hurried = False
+        self._busy = False
+        self._flushing = 0
         self._thread = None
         self._silent_until = 0.0
         self._pause = FIRST_PAUSE
@@ -75,14 +84,14 @@ class Doorbell:
                 self._fall_silent(error)
             else:
                 self._pause = FIRST_PAUSE
-            with self._changed:
-                self._busy = self._hurried = False
-                self._changed.notify_all()
-                self._changed.wait_for(lambda: self._hurried, GAP)
+            with self._lock:
+                self._busy = False
+                self._is_rung.notify_all()
+                self._is_hurried.wait_for(lambda: self._flushing > 0, GAP)
 
     def _next(self) -> set[str] | None:
-        with self._changed:
-            if not self._changed.wait_for(lambda: bool(self._wanted), IDLE):
+        with self._lock:
+            if not self._is_wanted.wait_for(lambda: bool(self._wanted), IDLE):
                 self._thread = None
                 return None
             wanted, self._wanted = self._wanted, set()
@@ -97,7 +106,7 @@ class Doorbell:
             type(error).__qualname__,
             error,
         )
-        with self._changed:
+        with self._lock:
             self._wanted.clear()
             self._silent_until = self._clock() + self._pause
             self._pause = min(self._pause * 2, LONGEST_PAUSE)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache, partial
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -15,6 +16,7 @@ from django.db import (
     router,
     transaction,
 )
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils import timezone
 
 from . import conf, payloads, signals
@@ -23,7 +25,7 @@ from .exceptions import InvalidEvent, NotInTransaction, UndecodablePayload, Unkn
 from .publish_arguments import MISSING, checked_headers, is_pair, named, resolve, several
 
 if TYPE_CHECKING:
-    from .models import OutboxEvent
+    from .models import NewEvent, OutboxEvent
 
 
 def publish(
@@ -49,15 +51,15 @@ def publish(
     that is not in DATABASES.
     """
     declared, payload = resolve(event, payload)
-    alias = _database_in_transaction(using, "publish()")
+    connection = _in_transaction(using, "publish()")
     options = _Options(headers, correlation_id)
-    row, envelope = _prepare(declared, payload, options, key=key, idempotency_key=idempotency_key)
-    if idempotency_key is None:
-        type(row).objects.using(alias).insert([row])
-    elif first := _insert_once(row, alias):
+    new = _prepare(declared, payload, options, key=key, idempotency_key=idempotency_key)
+    if new.idempotency_key is None:
+        _models().insert_events(connection, [new])
+    elif first := _insert_once(new, connection):
         return _envelope_of(first, declared)
-    _ring_after_commit(alias)
-    return envelope
+    _ring_after_commit(connection)
+    return new.envelope
 
 
 def publish_many(
@@ -79,18 +81,17 @@ def publish_many(
             f"publish_many() needs a function as key, which gets each payload and returns its "
             f"key, not {payloads.described(key)}."
         )
-    alias = _database_in_transaction(using, "publish_many()")
+    connection = _in_transaction(using, "publish_many()")
     options = _Options(headers, correlation_id)
-    prepared = []
+    new = []
     for item in several(events):
         declared, payload = resolve(*item) if is_pair(item) else resolve(item, MISSING)
         own_key = key(payload) if key else None
-        prepared.append(_prepare(declared, payload, options, key=own_key))
-    if prepared:
-        rows = [row for row, _ in prepared]
-        type(rows[0]).objects.using(alias).insert(rows)
-        _ring_after_commit(alias)
-    return [envelope for _, envelope in prepared]
+        new.append(_prepare(declared, payload, options, key=own_key))
+    if new:
+        _models().insert_events(connection, new)
+        _ring_after_commit(connection)
+    return [event.envelope for event in new]
 
 
 async def apublish(event: Any, payload: Any = MISSING, **options: Any) -> Event[Any]:
@@ -127,8 +128,8 @@ def _prepare(
     *,
     key: object = None,
     idempotency_key: object = None,
-) -> "tuple[OutboxEvent, Event[Any]]":
-    value, tree = payloads.encode(declared, payload)
+) -> "NewEvent":
+    value, text = payloads.encode(declared, payload)
     cause = current_event.get()
     event_id = uuid7()
     envelope = Event(
@@ -144,37 +145,37 @@ def _prepare(
         headers=options.headers,
     )
     once = named("idempotency_key", idempotency_key)
-    return _outbox_event().of(envelope, tree=tree, idempotency_key=once), envelope
+    new: NewEvent = _models().NewEvent(envelope, text, once)
+    return new
 
 
-def _insert_once(row: "OutboxEvent", alias: str) -> "OutboxEvent | None":
-    """Insert the row, or return the one that has its idempotency key already."""
-    rows = type(row).objects.using(alias)
+def _insert_once(new: "NewEvent", connection: BaseDatabaseWrapper) -> "OutboxEvent | None":
+    """Insert the event, or return the one that has its idempotency key already."""
     try:
-        with transaction.atomic(using=alias):
-            rows.bulk_create([row])
+        with transaction.atomic(using=connection.alias):
+            _models().insert_events(connection, [new])
     except IntegrityError as error:
-        return _in_the_way(
-            rows.filter(type=row.type, idempotency_key=row.idempotency_key), row, error
-        )
+        return _in_the_way(new, connection.alias, error)
     return None
 
 
-def _in_the_way(same: Any, row: "OutboxEvent", error: IntegrityError) -> "OutboxEvent":
+def _in_the_way(new: "NewEvent", alias: str, error: IntegrityError) -> "OutboxEvent":
+    name, once = new.envelope.type, new.idempotency_key
+    same = _models().OutboxEvent.objects.using(alias).filter(type=name, idempotency_key=once)
     # Not locked if it can be helped: relays pass over a locked event, which would then wait for
     # this transaction. MySQL's REPEATABLE READ needs the lock: it reads as of its start without.
     first: OutboxEvent | None = same.first() or same.select_for_update().first()
     if first is None and "idempotency" in str(error):
         raise OperationalError(
-            f"Event {row.type!r}: idempotency_key={row.idempotency_key!r} was taken after this "
+            f"Event {name!r}: idempotency_key={once!r} was taken after this "
             f"transaction began, and its isolation level hides by which event. Run it again."
         ) from error
     if first is None:
         raise error
-    if (first.type, first.idempotency_key) != (row.type, row.idempotency_key):
+    if (first.type, first.idempotency_key) != (name, once):
         # MySQL's usual collations take "a" and "A" for one key.
         raise InvalidEvent(
-            f"Event {row.type!r}: idempotency_key={row.idempotency_key!r} is to this database "
+            f"Event {name!r}: idempotency_key={once!r} is to this database "
             f"the same as {first.idempotency_key!r}, which is taken; use another spelling."
         ) from None
     return first
@@ -189,23 +190,24 @@ def _envelope_of(first: "OutboxEvent", declared: EventType) -> Event[Any]:
     return first.envelope(data)
 
 
-def _outbox_event() -> "type[OutboxEvent]":
+@cache
+def _models() -> ModuleType:
     # Late: `import eda_django` must not load models, Django would stop with AppRegistryNotReady.
-    from .models import OutboxEvent
+    from . import models
 
-    return OutboxEvent
+    return models
 
 
 def database(using: str | None) -> str:
     """Return the alias that an outbox row goes to. Raises UnknownDatabase if there is none."""
     if using is None:
-        using = router.db_for_write(_outbox_event()) or DEFAULT_DB_ALIAS
+        using = router.db_for_write(_models().OutboxEvent) or DEFAULT_DB_ALIAS
     return known_database(using)
 
 
 def known_database(alias: str) -> str:
     """Return the alias. Raises UnknownDatabase if it is not in DATABASES."""
-    if alias not in list(connections):
+    if alias not in connections.settings:
         raise UnknownDatabase(
             f"There is no database {alias!r}: name one that DATABASES has "
             f"({', '.join(map(repr, connections))}), or add it there."
@@ -213,14 +215,16 @@ def known_database(alias: str) -> str:
     return alias
 
 
-def _database_in_transaction(using: str | None, call: str) -> str:
+def _in_transaction(using: str | None, call: str) -> BaseDatabaseWrapper:
+    """Return the connection to write with. Raises NotInTransaction if none is open there."""
     alias = database(using)
-    if not connections[alias].in_atomic_block and conf.get("REQUIRE_ATOMIC"):
+    connection: BaseDatabaseWrapper = connections[alias]
+    if not connection.in_atomic_block and conf.get("REQUIRE_ATOMIC"):
         raise NotInTransaction(
             f"{call} was called outside a transaction on database {alias!r}, so what it publishes "
             f"could exist without the change it tells of. {_way_into_transaction(alias, call)}"
         )
-    return alias
+    return connection
 
 
 def _way_into_transaction(alias: str, call: str) -> str:
@@ -240,18 +244,18 @@ def _way_into_transaction(alias: str, call: str) -> str:
     )
 
 
-def _ring_after_commit(alias: str) -> None:
+def _ring_after_commit(connection: BaseDatabaseWrapper) -> None:
     """Ring once a transaction, however many events it publishes.
 
     Scanning what is registered is exact where a flag would not be: Django drops the callbacks
     of a savepoint that is rolled back.
     """
-    ring, connection = _ring(alias), connections[alias]
+    ring = _ring(connection.alias)
     if not (connection.in_atomic_block or connection.get_autocommit()):
         # A transaction that Django doesn't manage has no hooks; the relay polls anyway.
         return
     if not any(entry[1] is ring for entry in connection.run_on_commit):
-        transaction.on_commit(ring, using=alias, robust=True)
+        connection.on_commit(ring, robust=True)
 
 
 @cache

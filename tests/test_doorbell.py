@@ -92,6 +92,18 @@ class TestDoorbell:
             assert bell.flush(PATIENCE)
             assert len(push.rung) == count
 
+    def test_a_flush_also_hurries_what_was_rung_during_a_push(self, monkeypatch: Any) -> None:
+        monkeypatch.setattr(doorbell, "GAP", 10 * PATIENCE)
+        push = Recorder()
+        push.may_go.clear()
+        bell = Doorbell(push)
+        bell.ring("default")
+        assert push.entered.wait(PATIENCE)
+        bell.ring("other")
+        threading.Timer(0.05, push.may_go.set).start()
+        assert bell.flush(PATIENCE)
+        assert push.rung == ["default", "other"]
+
     def test_after_a_failure_nothing_is_tried_for_a_while(
         self, caplog: pytest.LogCaptureFixture
     ) -> None:
@@ -167,7 +179,7 @@ class TestDoorbell:
         bell = Doorbell(push)
         bell.ring("default")
         assert bell.flush(PATIENCE)
-        with bell._changed:
+        with bell._lock:
             child = os.fork()
             if child == 0:
                 os._exit(_ring_in_child(bell, push))

@@ -22,7 +22,8 @@ KNOWN = {
     # Both parts are constants of the file.
     ("migrations/0002_autovacuum.py", "f'ALTER TABLE {table} {change}'"),
     # Constants of the file, one for each database.
-    ("models/insertion.py", "sql"),
+    ("models/delivery_insertion.py", "sql"),
+    ("models/event_insertion.py", "sql"),
     ("models/outbox.py", "sql"),
     ("models/consumer_statements.py", "sql"),
     # The columns of the models, and as many placeholders as there are numbers.

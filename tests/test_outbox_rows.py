@@ -1,15 +1,13 @@
 """Events in the outbox: which are fresh, which wait, and when they are pruned (G7)."""
 
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from django.db import transaction
 from django.utils import timezone
 
-from eda_django import Event, publish
+from eda_django import publish
 from eda_django.models import Attempt, Delivery, OutboxEvent
 from eda_django.models.clock import after
 from tests.relaying import happen, in_threads, make_due, on_happened, relayed, row_locks
@@ -227,23 +225,3 @@ def test_two_relays_may_prune_at_once() -> None:
     gone = in_threads(lambda: prune(limit=20)[0], lambda: prune(limit=20)[0])
     assert sum(gone) == 20
     assert not OutboxEvent.objects.exists()
-
-
-@pytest.mark.once
-def test_row_keeps_the_whole_envelope() -> None:
-    """Also a version that is not the first, and what caused the event."""
-    sent: Event[Any] = Event(
-        data={"number": 1},
-        id=uuid4(),
-        type="t.happened",
-        version=3,
-        source="tests",
-        time=timezone.now(),
-        correlation_id="chain",
-        causation_id=uuid4(),
-        key="k",
-        headers={"traceparent": "x"},
-    )
-    row = OutboxEvent.of(sent, tree=sent.data, idempotency_key="i")
-    assert (row.version, row.causation_id, row.idempotency_key) == (3, sent.causation_id, "i")
-    assert row.envelope(sent.data, attempt=2) == replace(sent, attempt=2)

@@ -28,11 +28,9 @@ class _Bell:
         self._connection: Redis | None = None
 
     def ring(self, using: str) -> None:
-        key = bell_key(using)
-        with self._connected().pipeline(transaction=False) as pipe:
-            pipe.lpush(key, 1)
-            pipe.ltrim(key, 0, MAX_RINGS - 1)
-            pipe.execute()
+        key, redis = bell_key(using), self._connected()
+        if redis.lpush(key, 1) > MAX_RINGS:
+            redis.ltrim(key, 0, MAX_RINGS - 1)
 
     def _connected(self) -> Redis:
         name = default_queue()

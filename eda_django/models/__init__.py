@@ -4,8 +4,9 @@ from .attempt import Attempt
 from .bulk_operation import BulkOperation
 from .console_pages import CatalogueEntry, Failure, Overview
 from .delivery import Delivery
+from .delivery_insertion import NewDelivery
+from .event_insertion import NewEvent, insert_events
 from .heartbeat import RelayHeartbeat
-from .insertion import NewDelivery
 from .note import FailureNote
 from .outbox import FreshEvent, OutboxEvent
 from .outlook import Outlook, look
@@ -21,10 +22,12 @@ __all__ = [
     "FailureNote",
     "FreshEvent",
     "NewDelivery",
+    "NewEvent",
     "OutboxEvent",
     "Outlook",
     "Overview",
     "RelayHeartbeat",
     "Status",
+    "insert_events",
     "look",
 ]

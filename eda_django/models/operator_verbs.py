@@ -15,7 +15,7 @@ from django.db.models import Q
 from ..failures import storable
 from . import by_key, outcomes
 from .clock import DatabaseNow
-from .insertion import NewDelivery, Row
+from .delivery_insertion import NewDelivery, Row
 from .locking import skip_locked
 from .outcomes import MAX_REASON
 from .status import FINISHED, Status

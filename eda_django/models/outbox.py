@@ -16,7 +16,6 @@ from . import by_key, pruning
 from .clock import DatabaseNow, after
 from .delivery import Delivery
 from .indexes import HotIndex
-from .insertion import insert_events
 from .locking import skip_locked, skip_locked_clause
 from .status import FINISHED
 
@@ -58,16 +57,6 @@ class OutboxQuerySet(models.QuerySet["OutboxEvent"]):
     def set_aside(self) -> "OutboxQuerySet":
         """Events that no relay could route so far."""
         return self.scheduled().exclude(error="")
-
-    def insert(self, rows: Sequence["OutboxEvent"]) -> None:
-        """Insert events that have no idempotency key, with one statement; no ids are set.
-
-        SQLite takes a statement for every few dozen.
-        """
-        if connections[self.db].vendor == "postgresql":
-            insert_events(self.db, rows)
-        else:
-            self.bulk_create(rows)
 
     def lock_fresh(self, limit: int, *, floor: int = 0) -> list[FreshEvent]:
         """Lock up to `limit` fresh events that no other relay holds, of ids from `floor` on.
@@ -224,23 +213,6 @@ class OutboxEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.type} {self.event_id}"
-
-    @classmethod
-    def of(cls, event: Event[Any], *, tree: Any, idempotency_key: str | None) -> "OutboxEvent":
-        """Return an unsaved row for the envelope, with its payload already encoded."""
-        return cls(
-            event_id=event.id,
-            type=event.type,
-            version=event.version,
-            source=event.source,
-            key=event.key,
-            data=tree,
-            headers=dict(event.headers),
-            correlation_id=event.correlation_id,
-            causation_id=event.causation_id,
-            idempotency_key=idempotency_key,
-            time=event.time,
-        )
 
     def envelope(self, data: Any, *, attempt: int = 0) -> Event[Any]:
         """Return the envelope for a subscriber, around the decoded payload."""

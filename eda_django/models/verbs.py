@@ -11,7 +11,7 @@ from ..chunks import Chunk
 from ..failures import storable
 from . import by_key, consumer_statements, outcomes, reading
 from .clock import DatabaseNow, after
-from .insertion import Part, Row, insert_queued
+from .delivery_insertion import Part, Row, insert_queued
 from .locking import skip_locked
 from .operator_verbs import OperatorVerbs
 from .outcomes import MAX_REASON

@@ -14,8 +14,8 @@ from .trees import as_text, dumps
 from .unions import has_unions
 
 
-def encode(declared: EventType, payload: Any) -> tuple[Any, Any]:
-    """Return the payload as its declared class, and as JSON's own types, sure to decode again.
+def encode(declared: EventType, payload: Any) -> tuple[Any, str]:
+    """Return the payload as its declared class, and as JSON that is sure to decode again.
 
     Raises InvalidEvent, naming the field, if the payload is of another type than declared, holds
     what JSON or the database can't, or is larger than MAX_EVENT_BYTES.
@@ -27,14 +27,12 @@ def encode(declared: EventType, payload: Any) -> tuple[Any, Any]:
                 f"{subject} is declared without a class, so its payload must be a dict, not "
                 f"{_shown(payload)}. Declare its class with @event({declared.name!r})."
             )
-        tree = _untyped(subject, payload)
-        _checked(subject, tree)
-        return payload, tree
+        return payload, _checked(subject, _untyped(subject, payload))
     value = _as_declared(subject, declared.payload, payload)
     tree = _typed(subject, declared.payload, value)
     text = _checked(subject, tree)
     _check_round_trip(subject, declared.payload, value, tree, text)
-    return value, tree
+    return value, text
 
 
 def encode_headers(headers: Mapping[str, Any]) -> dict[str, Any]:

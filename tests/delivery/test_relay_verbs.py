@@ -8,7 +8,7 @@ from django.db import connection, transaction
 from eda_django.chunks import Chunk
 from eda_django.models import Delivery, NewDelivery, OutboxEvent, Status, outcomes
 from eda_django.models.clock import after
-from eda_django.models.insertion import FEW
+from eda_django.models.delivery_insertion import FEW
 from tests.delivery.claiming import LEASE, get, queued, settle
 from tests.relaying import (
     happen,

@@ -13,7 +13,7 @@ from django.utils import timezone
 from eda_django import Event, event, publish, publish_many
 from eda_django.events import types
 from eda_django.models import OutboxEvent
-from eda_django.models.insertion import FEW
+from eda_django.models.event_insertion import FEW
 from tests.outbox.publishing import placed, statements, texts
 from tests.testapp.events import Noted
 from tests.testapp.models import Order

@@ -87,8 +87,8 @@ def one(annotation: Any) -> Any:
 
 
 def there_and_back(payload: type | None, value: Any) -> Any:
-    _, tree = payloads.encode(declared(payload), value)
-    return payloads.decode(declared(payload), version=1, tree=json.loads(json.dumps(tree)))
+    _, text = payloads.encode(declared(payload), value)
+    return payloads.decode(declared(payload), version=1, tree=json.loads(text))
 
 
 def refusal(payload: type | None, value: Any) -> str:

@@ -101,9 +101,10 @@ BERLIN = datetime(2026, 7, 1, 12, tzinfo=ZoneInfo("Europe/Berlin"))
 )
 def test_a_field_comes_back_as_it_was(annotation: Any, value: Any, written: Any):
     made = one(annotation)
-    _, tree = payloads.encode(declared(made), made(value))
+    _, text = payloads.encode(declared(made), made(value))
+    tree = json.loads(text)
     assert tree == {"x": written}
-    back = payloads.decode(declared(made), version=1, tree=json.loads(json.dumps(tree)))
+    back = payloads.decode(declared(made), version=1, tree=tree)
     assert back == made(value)
     assert type(back.x) is type(value)
     if isinstance(value, Decimal):
@@ -134,9 +135,9 @@ def test_nested_types_come_back_as_they_were(payload: Any, value: Any):
 
 
 def test_a_dict_of_the_fields_becomes_the_declared_class():
-    value, tree = payloads.encode(declared(Customer), {"customerId": "7"})
+    value, text = payloads.encode(declared(Customer), {"customerId": "7"})
     assert value == Customer(customerId=7)
-    assert tree == {"customerId": 7, "address": None}
+    assert text == '{"customerId":7,"address":null}'
     line, _ = payloads.encode(declared(Line), {"sku": "a", "price": "1.50"})
     assert line == Line("a", Decimal("1.50"))
 

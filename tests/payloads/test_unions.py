@@ -12,6 +12,7 @@ from pydantic import AnyUrl, BaseModel, Field
 from typing_extensions import TypeAliasType, TypedDict
 
 from eda_django import payloads
+from eda_django.payloads.trees import dumps
 from eda_django.payloads.unions import has_unions, union_members
 from tests.payloads.declaring import (
     Colour,
@@ -169,8 +170,8 @@ def test_a_union_that_json_can_tell_apart_comes_back(annotation: Any, value: Any
 def test_a_text_that_is_how_another_type_is_written_is_taken(annotation: Any, text: Any):
     """Else no operator could edit and resend what was a Decimal: JSON has the text only."""
     made = one(annotation)
-    _, tree = payloads.encode(declared(made), {"x": text})
-    assert tree == {"x": text}
+    _, written = payloads.encode(declared(made), {"x": text})
+    assert written == dumps({"x": text})
     there_and_back(made, there_and_back(made, made(text)))
 
 

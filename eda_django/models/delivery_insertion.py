@@ -1,4 +1,4 @@
-"""Inserting events, and the deliveries of a batch, with one statement each.
+"""Inserting the deliveries of a batch, with one statement.
 
 Raw, because Django's compiler takes longer over a row than the database does: nine tenths of a
 batch of 500. Many rows travel as one JSON text, because a driver takes long over parameters. Of a
@@ -8,13 +8,11 @@ few, in quiet traffic, the database is sooner through with VALUES.
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
 from django.db import connections
 
-from ..payloads.trees import dumps
 from .clock import AFTER_SQL
 
 
@@ -129,76 +127,4 @@ def _plain(token: UUID, rows: Sequence[Row]) -> dict[str, Any]:
         "q": rows[0].queue,
         "t": token.hex,
         "e": [(row.event_id, row.key) for row in rows],
-    }
-
-
-class EventRow(Protocol):
-    """An OutboxEvent that isn't saved, and has no idempotency key."""
-
-    event_id: UUID
-    type: str
-    version: int
-    source: str
-    key: str
-    data: Any
-    headers: Any
-    correlation_id: str
-    causation_id: UUID | None
-    time: datetime
-
-
-_INSERT_EVENTS = """INSERT INTO eda_django_outboxevent
-  (event_id, type, version, source, key, data, headers, correlation_id, causation_id, time, error)
-"""
-_VALUES = "(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, '')"
-# Not jsonb, which holds no more than 256 MiB at once.
-_RECORDS = """
-SELECT e.event_id, e.type, e.version, e.source, e.key, e.data, e.headers,
-       e.correlation_id, e.causation_id, e.time, ''
-FROM json_to_recordset(%s::json) AS e(
-       event_id uuid, type text, version smallint, source text, key text, data jsonb,
-       headers jsonb, correlation_id text, causation_id uuid, time timestamptz)
-"""
-
-
-def insert_events(using: str, rows: Sequence[EventRow]) -> None:
-    """Insert events; on PostgreSQL only."""
-    if 0 < len(rows) <= FEW:
-        sql = f"{_INSERT_EVENTS}VALUES {', '.join([_VALUES] * len(rows))}"
-        params = [value for row in rows for value in _parameters(row)]
-    else:
-        sql = _INSERT_EVENTS + _RECORDS
-        params = [dumps([_record(row) for row in rows])]
-    with connections[using].cursor() as cursor:
-        cursor.execute(sql, params)
-
-
-def _parameters(row: EventRow) -> tuple[Any, ...]:
-    return (
-        row.event_id.hex,
-        row.type,
-        row.version,
-        row.source,
-        row.key,
-        dumps(row.data),
-        dumps(row.headers),
-        row.correlation_id,
-        row.causation_id.hex if row.causation_id else None,
-        # A text is sooner written than a time.
-        row.time.isoformat(),
-    )
-
-
-def _record(row: EventRow) -> dict[str, Any]:
-    return {
-        "event_id": row.event_id.hex,
-        "type": row.type,
-        "version": row.version,
-        "source": row.source,
-        "key": row.key,
-        "data": row.data,
-        "headers": row.headers,
-        "correlation_id": row.correlation_id,
-        "causation_id": row.causation_id.hex if row.causation_id else None,
-        "time": row.time.isoformat(),
     }
