@@ -15,7 +15,7 @@ from benchmarks.measure import Bar, Measure, Size
 from benchmarks.shop.sales import sale_made
 from eda_django import publish, publish_many
 from eda_django.consumer import consume
-from eda_django.dispatch import RqTransport
+from eda_django.dispatch.rq_transport import RqTransport
 from eda_django.inline import InlineTransport
 from eda_django.models import Delivery
 from eda_django.relay import Relay

@@ -8,6 +8,9 @@ from uuid import UUID, uuid4
 
 # What a job names. Not consume() itself, which no process can import before Django is set up.
 JOB = "eda_django.job.consume"
+# Seconds after which a worker gives the rest of a chunk back, so that other jobs of the queue get
+# their turn.
+TIME_SLICE = 15.0
 # With fewer deliveries than this a job each costs nothing and lets idle workers share them.
 SPREAD = 4
 

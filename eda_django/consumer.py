@@ -11,6 +11,7 @@ from django.db import DEFAULT_DB_ALIAS, DatabaseError, InterfaceError, connectio
 from django.db.transaction import TransactionManagementError
 
 from . import signals
+from .chunks import TIME_SLICE
 from .exceptions import StaleClaim
 from .execution import Execution
 from .job_arguments import checked
@@ -29,8 +30,6 @@ from .verdicts import Verdict, patience
 
 logger = logging.getLogger("eda_django")
 
-# Seconds after which a chunk gives the rest back, so that other jobs of the queue get their turn.
-TIME_SLICE = 15.0
 # From a queue's name to the seconds that one attempt may take there; None for no limit.
 Limits = Callable[[str], float | None]
 

@@ -12,7 +12,7 @@ from uuid import uuid4
 from django.db import DEFAULT_DB_ALIAS, InterfaceError, OperationalError, connections
 
 from . import conf, signals
-from .dispatch import RqTransport
+from .dispatch.rq_transport import RqTransport
 from .exceptions import TransportUnavailable
 from .floor import Floor
 from .gathering import Gathering

@@ -108,3 +108,19 @@ from eda_django.payloads import adapter
 print("pydantic" in sys.modules, adapter.cache_info().currsize, "eda_django.job" in sys.modules)
 """
     assert run(code) == (f"True {len(TESTAPP)} True" if is_ready else "False 0 False")
+
+
+def test_a_process_that_only_publishes_loads_neither_relay_nor_consumer():
+    """Every process of a site pays for what Django's start imports."""
+    code = """
+import sys
+import django
+from django.conf import settings
+settings.configure(INSTALLED_APPS=["eda_django", "django_rq", "tests.testapp"], RQ_QUEUES={})
+django.setup()
+print(*sorted(name for name in sys.modules if name.startswith("eda_django.")))
+"""
+    loaded = set(run(code).split())
+    assert {"eda_django.outbox", "eda_django.doorbell"} <= loaded
+    others = {"admin", "consumer", "execution", "relay", "dispatch.queues", "dispatch.rq_transport"}
+    assert loaded.isdisjoint(f"eda_django.{name}" for name in others)

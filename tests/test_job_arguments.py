@@ -11,7 +11,7 @@ from rq import SimpleWorker
 
 from eda_django import Discard, consumer, job
 from eda_django.consumer import ChunkRun
-from eda_django.dispatch import RqTransport
+from eda_django.dispatch.rq_transport import RqTransport
 from eda_django.exceptions import BrokenJob, RefusedJob
 from eda_django.inline import InlineTransport
 from eda_django.job_arguments import MAX_ID, MAX_IDS, checked

@@ -11,7 +11,7 @@ from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from ..dispatch import QueueState
+from ..dispatch.queues import QueueState
 from ..models import Status
 from ..models.selection import ASIDE
 from .display import or_more, since

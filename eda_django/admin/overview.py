@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy
 
-from ..dispatch import queue_states
+from ..dispatch.queues import queue_states
 from ..models import OutboxEvent, Overview, RelayHeartbeat, Status, statistics, volumes
 from ..models.statistics import Backlog
 from ..models.status import RETRYING

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from django.utils.translation import gettext as _
 
 from .. import conf
-from ..dispatch import QueueState
+from ..dispatch.queues import QueueState
 from ..models import Status, statistics
 from ..models.statistics import Backlog, Done
 from ..models.status import RETRYING

@@ -2,17 +2,12 @@
 
 from .bell import doorbell, flush_doorbell, ring
 from .connections import default_queue, default_timeout, limit_of
-from .queues import QueueState, queue_states
-from .rq_transport import RqTransport
 
 __all__ = [
-    "QueueState",
-    "RqTransport",
     "default_queue",
     "default_timeout",
     "doorbell",
     "flush_doorbell",
     "limit_of",
-    "queue_states",
     "ring",
 ]

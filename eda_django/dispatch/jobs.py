@@ -7,8 +7,7 @@ from rq import Queue
 from rq.job import JobStatus
 from rq.queue import EnqueueData
 
-from ..chunks import JOB, Chunk, job_id
-from ..consumer import TIME_SLICE
+from ..chunks import JOB, TIME_SLICE, Chunk, job_id
 from ..registry import registry
 
 # Seconds that RQ waits longer than the consumer, which times its subscribers itself.

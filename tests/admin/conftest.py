@@ -2,7 +2,7 @@
 
 import pytest
 
-from eda_django.dispatch import QueueState
+from eda_django.dispatch.queues import QueueState
 
 
 @pytest.fixture

@@ -9,9 +9,10 @@ from django.test import Client
 from django.utils import timezone
 from django_rq import settings as django_rq_settings
 
-from eda_django import dispatch, publish
+from eda_django import publish
 from eda_django.admin import health
-from eda_django.dispatch import QueueState
+from eda_django.dispatch import queues
+from eda_django.dispatch.queues import QueueState
 from eda_django.models import OutboxEvent
 from eda_django.models.status import SET_ASIDE
 from eda_django.registry import registry
@@ -164,7 +165,7 @@ def test_a_redis_that_is_away_is_told_and_breaks_nothing() -> None:
     away = {name: {**settings.REDIS, "PORT": 1} for name in settings.RQ_QUEUES}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(django_rq_settings, "QUEUES", away)
-        assert dispatch.queue_states() is None
+        assert queues.queue_states() is None
         assert sentence()[:2] == ("bad", "Redis does not answer: nothing reaches the workers.")
 
 
@@ -250,7 +251,7 @@ def test_pages_are_closed_to_whoever_may_not_view(name: str) -> None:
 
 
 def test_queues_are_asked_for_what_waits_and_who_lives() -> None:
-    found = dispatch.queue_states()
+    found = queues.queue_states()
     assert found is not None
     names = {settings.EDA_DJANGO.get("QUEUE", "default"), *(s.queue for s in registry if s.queue)}
     assert {state.name for state in found} == names & set(settings.RQ_QUEUES)
@@ -266,7 +267,7 @@ def test_a_worker_that_died_is_not_counted() -> None:
         worker.register_birth()
     try:
         queue.connection.delete(workers[0].key)
-        state = next(s for s in dispatch.queue_states() or () if s.name == "slow")
+        state = next(s for s in queues.queue_states() or () if s.name == "slow")
         assert state.workers == 1
     finally:
         for worker in workers:

@@ -9,7 +9,7 @@ import pytest
 from django.utils import timezone
 
 from eda_django import subscribes
-from eda_django.dispatch import QueueState
+from eda_django.dispatch.queues import QueueState
 from eda_django.models import OutboxEvent
 from eda_django.registry import registry
 from tests.console import VIEW, beat, dead, event_row, operator, retrying, sentence, url

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from eda_django.chunks import Chunk
-from eda_django.dispatch import RqTransport
+from eda_django.dispatch.rq_transport import RqTransport
 from tests.integration.servers import queue_at
 
 

@@ -6,7 +6,8 @@ from typing import Any
 import django_rq
 import pytest
 
-from eda_django.dispatch import RqTransport, jobs
+from eda_django.dispatch import jobs
+from eda_django.dispatch.rq_transport import RqTransport
 from eda_django.exceptions import TransportUnavailable
 from tests.dispatch.queues import a_chunk, alive, elsewhere, push
 from tests.integration.servers import closed_port

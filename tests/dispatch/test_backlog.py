@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from redis.client import Pipeline
 
-from eda_django.dispatch import RqTransport
 from eda_django.dispatch.backlog import BELIEVED, Backlog
+from eda_django.dispatch.rq_transport import RqTransport
 from tests.dispatch.queues import a_chunk, push
 from tests.relay.standing_in import Clock
 

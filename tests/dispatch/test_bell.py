@@ -8,7 +8,8 @@ import pytest
 import redis
 from django.core.exceptions import ImproperlyConfigured
 
-from eda_django.dispatch import RqTransport, bell
+from eda_django.dispatch import bell
+from eda_django.dispatch.rq_transport import RqTransport
 from eda_django.doorbell import Doorbell
 from tests.dispatch.queues import elsewhere
 from tests.integration.servers import closed_port

@@ -6,8 +6,7 @@ import django_rq
 import pytest
 from django_rq.queues import DjangoRQ
 
-from eda_django.chunks import Chunk
-from eda_django.consumer import TIME_SLICE
+from eda_django.chunks import TIME_SLICE, Chunk
 from eda_django.dispatch import jobs, limit_of
 from tests.dispatch.queues import a_chunk, elsewhere, push
 from tests.integration.servers import closed_port

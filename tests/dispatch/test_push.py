@@ -10,9 +10,9 @@ from django.db import transaction
 from rq import Queue, SimpleWorker
 from rq.job import Job
 
-from eda_django.chunks import Chunk
-from eda_django.consumer import TIME_SLICE
-from eda_django.dispatch import RqTransport, jobs, rq_transport
+from eda_django.chunks import TIME_SLICE, Chunk
+from eda_django.dispatch import jobs, rq_transport
+from eda_django.dispatch.rq_transport import RqTransport
 from eda_django.exceptions import TransportUnavailable
 from tests.dispatch.queues import a_chunk, alive, elsewhere, push
 from tests.integration.servers import closed_port, hanging_server

@@ -9,7 +9,8 @@ import pytest
 from rq import Worker
 from rq.suspension import resume, suspend
 
-from eda_django.dispatch import QueueState, queue_states, queues
+from eda_django.dispatch import queues
+from eda_django.dispatch.queues import QueueState, queue_states
 from tests.dispatch.queues import a_chunk, elsewhere, push
 from tests.integration.servers import closed_port, hanging_server
 from tests.relaying import on_happened

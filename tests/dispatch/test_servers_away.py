@@ -6,7 +6,7 @@ import pytest
 from redis.exceptions import RedisError
 from rq import Queue
 
-from eda_django.dispatch import RqTransport
+from eda_django.dispatch.rq_transport import RqTransport
 from eda_django.exceptions import TransportUnavailable
 from tests.dispatch.queues import a_chunk, alive, elsewhere, push
 from tests.integration.servers import closed_port

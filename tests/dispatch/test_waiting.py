@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from eda_django.dispatch import RqTransport, rq_transport
+from eda_django.dispatch import rq_transport
+from eda_django.dispatch.rq_transport import RqTransport
 from tests.dispatch.queues import elsewhere
 from tests.integration.servers import closed_port, hanging_server
 

@@ -3,7 +3,6 @@
 import os
 import resource
 import signal
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,8 @@ from typing import Any
 from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, connection, connections, transaction
 
-from eda_django import Event, Retry, dispatch, outbox, subscribes
+from eda_django import Event, Retry, outbox, subscribes
+from eda_django.dispatch import rq_transport
 from tests import world
 from tests.faults import clocks
 from tests.testapp.models import Effect
@@ -42,14 +42,14 @@ def configure(
     world.configure(lease=lease, redis_port=redis_port)
     settings.EDA_DJANGO = {**settings.EDA_DJANGO, "REDACT": ["card"]}
     if patience:
-        vars(sys.modules[dispatch.RqTransport.__module__])["TIMEOUT"] = patience
+        vars(rq_transport)["TIMEOUT"] = patience
     connections.settings[DEFAULT_DB_ALIAS].update(database or {})
     if not limited:
         settings.RQ_QUEUES["default"]["DEFAULT_TIMEOUT"] = -1
     if clock:
         clocks.shift(clock)
     if behind:
-        dispatch.RqTransport.ahead = lambda transport: behind  # type: ignore[method-assign, assignment]
+        vars(rq_transport)["RqTransport"].ahead = lambda transport: behind
     if memory:
         pages = int(Path("/proc/self/statm").read_text().split()[0])
         most = pages * resource.getpagesize() + memory

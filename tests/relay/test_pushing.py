@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from eda_django import Event, publish
-from eda_django.dispatch import RqTransport
+from eda_django.dispatch.rq_transport import RqTransport
 from eda_django.exceptions import TransportUnavailable
 from eda_django.inline import InlineTransport
 from eda_django.models import Delivery
