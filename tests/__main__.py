@@ -2,8 +2,8 @@
 
 `python -m tests [arguments of pytest]`. All databases at once, or as many as JOBS says: most of the
 time it waits. With ALL_DATABASES=1 one that can't be reached is a failure. TEST_POSTGRESQL_URL and
-TEST_MARIADB_URL say where they are. Without arguments branch coverage is measured, on SQLite, as
-the run with the most tests.
+TEST_MARIADB_URL say where they are. Without arguments the run on SQLite, which has the most tests,
+is two at once, and branch coverage is that of its tests that start no processes.
 """
 
 import os
@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 from tests.browser.chromium import MISSING, find_chromium
 from tests.databases import URLS, VENDORS
@@ -25,16 +26,42 @@ with connection.cursor() as cursor:
     print(cursor.fetchone()[0])
 """
 COVERAGE = [sys.executable, "-m", "coverage"]
+SLOW = "processes or browser"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One run of pytest: the database, the arguments, and what tells it from others at once."""
+
+    database: str
+    arguments: tuple[str, ...]
+    suffix: str = ""
+    is_covered: bool = False
+
+
+def parts_of(database: str, arguments: list[str]) -> list[Part]:
+    """Return the runs that make up the suite on one database."""
+    if arguments:
+        return [Part(database, tuple(arguments))]
+    if database != "sqlite":
+        # What does not depend on the database runs on the one that is always there.
+        return [Part(database, ("-m", "not once"))]
+    return [
+        Part(database, ("-m", f"not ({SLOW})"), is_covered=True),
+        Part(database, ("-m", SLOW), suffix="slow"),
+    ]
 
 
 def main(arguments: list[str]) -> int:
     subprocess.run([*COVERAGE, "erase"], check=True)
     reached, away = find_databases()
     print(f"Running the suite on {', '.join(reached)}.", flush=True)
-    jobs = int(os.environ.get("JOBS", len(VENDORS)))
-    with ThreadPoolExecutor(jobs) as pool:
-        codes = list(pool.map(lambda name: run(name, arguments), reached))
-    results = dict(zip(reached, codes, strict=True))
+    parts = [part for name in reached for part in parts_of(name, arguments)]
+    with ThreadPoolExecutor(int(os.environ.get("JOBS", len(parts)))) as pool:
+        codes = list(pool.map(run, parts))
+    results = dict.fromkeys(reached, 0)
+    for part, code in zip(parts, codes, strict=True):
+        results[part.database] |= code
     failed = any(codes) or (report_coverage() != 0 if not arguments else False)
     say_where(results, reached, away)
     return int(failed or bool(away and os.environ.get("ALL_DATABASES")))
@@ -63,20 +90,21 @@ def probe(name: str) -> tuple[int, str]:
     return answer.returncode, answer.stderr if answer.returncode else answer.stdout
 
 
-def run(name: str, arguments: list[str]) -> int:
-    """Run pytest on one database; show what it printed once it has ended."""
-    # What does not depend on the database runs on the one that is always there.
-    chosen = [] if name == "sqlite" or arguments else ["-m", "not once"]
-    python = [*COVERAGE, "run"] if name == "sqlite" and not arguments else [sys.executable]
+def run(part: Part) -> int:
+    """Run one part; show what it printed once it has ended."""
+    python = [*COVERAGE, "run"] if part.is_covered else [sys.executable]
+    env = environment(part.database)
+    env["EDA_TEST_RUN"] = env.get("EDA_TEST_RUN", "") + part.suffix
     began = time.monotonic()
     done = subprocess.run(
-        [*python, "-m", "pytest", "--durations=5", *chosen, *arguments],
-        env=environment(name),
+        [*python, "-m", "pytest", "--durations=5", *part.arguments],
+        env=env,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         check=False,
     )
+    name = f"{part.database} {part.suffix}".rstrip()
     print(f"\n=== {name}, {time.monotonic() - began:.0f} s ===\n{done.stdout}", flush=True)
     return done.returncode
 

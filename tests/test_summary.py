@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.__main__ import say_where
+from tests.__main__ import SLOW, Part, parts_of, say_where
 
 BROWSER = "  browser     SKIPPED   There is no Chromium on PATH (Debian: apt install chromium).\n"
 
@@ -49,3 +49,17 @@ def test_a_browser_that_is_there_is_not_called_missing(
     monkeypatch.delenv("CI", raising=False)
     say_where({"sqlite": 0}, {"sqlite": "3"}, {})
     assert "browser" not in capsys.readouterr().out
+
+
+def test_the_parts_of_a_database_leave_no_test_out() -> None:
+    """Coverage would hide it: what starts processes is not in it."""
+    quick, slow = parts_of("sqlite", [])
+    assert (quick.arguments, slow.arguments) == (("-m", f"not ({SLOW})"), ("-m", SLOW))
+    assert (quick.is_covered, slow.is_covered) == (True, False)
+    assert quick.suffix != slow.suffix
+    assert parts_of("mariadb", []) == [Part("mariadb", ("-m", "not once"))]
+
+
+def test_given_arguments_are_those_of_every_run() -> None:
+    for database in ("sqlite", "postgresql"):
+        assert parts_of(database, ["-k", "x"]) == [Part(database, ("-k", "x"))]
