@@ -29,11 +29,11 @@ SEAMS = {
     "create_pending": "eda_django.models.verbs:DeliveryQuerySet.create_pending",
     "mark_relayed": "eda_django.models.outbox:OutboxQuerySet.mark_relayed",
     "claim_due": "eda_django.models.verbs:DeliveryQuerySet.claim_due",
-    "push": "eda_django.dispatch:RqTransport.push",
+    "push": "eda_django.dispatch.rq_transport:RqTransport.push",
     "enqueue_many": "rq:Queue.enqueue_many",
     # Whatever redis-py sends that has this word in it: what one transaction of Redis is made of.
     "MULTI": "redis.connection:AbstractConnection.send_packed_command",
-    "alive": "eda_django.dispatch:RqTransport.alive",
+    "alive": "eda_django.dispatch.rq_transport:RqTransport.alive",
     "requeue": "eda_django.models.verbs:DeliveryQuerySet.requeue",
     "lock_lapsed_running": "eda_django.models.verbs:DeliveryQuerySet.lock_lapsed_running",
     "prune": "eda_django.models.outbox:OutboxQuerySet.prune",
