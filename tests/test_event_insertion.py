@@ -6,12 +6,13 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from django.db import connection
+from django.db import IntegrityError, connection, transaction
+from django.db.transaction import TransactionManagementError
 from django.utils import timezone
 
 from eda_django import Event
 from eda_django.models import NewEvent, OutboxEvent, insert_events
-from eda_django.models.event_insertion import FEW
+from eda_django.models.event_insertion import _PARAMETERS, FEW
 
 # Letters of one byte and of four, a quotation mark, a placeholder, and what JSON escapes.
 WORDS = "Zoë 🧾 'it' %s \\ \n"
@@ -71,3 +72,26 @@ def test_idempotency_keys_are_stored(count: int) -> None:
 def test_no_events_take_no_statement(django_assert_num_queries: Any) -> None:
     with django_assert_num_queries(0):
         insert_events(connection, [])
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_insert_that_fails_halfway_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """G1: also where many events take several statements, and no transaction is open."""
+    monkeypatch.setattr(connection.features, "max_query_params", 2 * _PARAMETERS)
+    sent = [full(number) for number in range(3)]
+    with pytest.raises(IntegrityError):
+        insert_events(connection, [new(envelope) for envelope in (*sent, sent[0])])
+    assert not OutboxEvent.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_transaction_whose_insert_failed_can_not_go_on_without_its_event() -> None:
+    """G1: after a deadlock InnoDB has undone all before it, and would commit what comes after."""
+    sent = full(1)
+    with transaction.atomic():
+        insert_events(connection, [new(sent)])
+        with pytest.raises(IntegrityError):
+            insert_events(connection, [new(sent)])
+        with pytest.raises(TransactionManagementError):
+            OutboxEvent.objects.exists()
+    assert not OutboxEvent.objects.exists()

@@ -9,6 +9,7 @@ import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ..events import Event
@@ -42,8 +43,16 @@ class NewEvent(NamedTuple):
 def insert_events(connection: BaseDatabaseWrapper, events: Sequence[NewEvent]) -> None:
     """Insert events with one statement; on SQLite with one for every few dozen.
 
-    Raises IntegrityError if an idempotency key is taken.
+    All or none: where it fails, the transaction that is open can only be rolled back. Raises
+    IntegrityError if an idempotency key is taken.
     """
+    # Takes no statement inside another: there it makes Django know of a failure. InnoDB has undone
+    # the whole transaction after a deadlock, and what comes next would be committed alone.
+    with transaction.atomic(using=connection.alias, savepoint=False):
+        _insert(connection, events)
+
+
+def _insert(connection: BaseDatabaseWrapper, events: Sequence[NewEvent]) -> None:
     if connection.vendor == "postgresql" and len(events) > FEW:
         _execute(connection, _RECORDS, [_as_records(events)])
         return
