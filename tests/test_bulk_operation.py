@@ -206,6 +206,24 @@ def test_a_verb_of_newer_code_is_left_to_newer_code() -> None:
     assert (unknown.status, unknown.changed, unknown.left()) == (OperationStatus.RUNNING, 0, None)
 
 
+def test_what_is_left_of_one_that_is_done_came_since() -> None:
+    first, _ = die(2)
+    row = begin()
+    assert row.left().counts == {"dead": 2}
+    relay().operate()
+    Delivery.objects.filter(pk=first).update(status="dead", due_at=None)
+    row.refresh_from_db()
+    assert row.status == OperationStatus.DONE
+    assert row.left().counts == {"dead": 1}
+
+
+def test_what_is_queued_is_in_reach_of_a_discard() -> None:
+    on_happened(lambda event: None)
+    relayed(3)
+    reach = bulk_operation.within_reach(Delivery.objects.all(), Selection(), Verb.DISCARD)
+    assert reach.counts == {"queued": 3}
+
+
 @pytest.mark.parametrize("verb", ["postpone", "Retry", ""])
 def test_nothing_is_done_for_a_verb_that_is_not_known(verb: str) -> None:
     die(1)

@@ -11,6 +11,7 @@ from rq import SimpleWorker
 
 from eda_django import Discard, consumer, job
 from eda_django.consumer import ChunkRun
+from eda_django.dispatch import limit_of
 from eda_django.dispatch.rq_transport import RqTransport
 from eda_django.exceptions import BrokenJob, RefusedJob
 from eda_django.inline import InlineTransport
@@ -96,6 +97,14 @@ def test_no_job_says_where_a_worker_finds_its_limits() -> None:
         job.consume(**GOOD, limit_of="t.forged")
 
 
+def test_a_worker_takes_limits_from_its_own_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And hands them to consume(), which without them would limit nothing."""
+    given: dict[str, Any] = {}
+    monkeypatch.setattr(consumer, "consume", lambda *args, **kwargs: given.update(kwargs))
+    job.consume()
+    assert given == {"limit_of": limit_of}
+
+
 def failures_of_one_job(client: Any, caplog: Any, work: Any) -> tuple[str, str]:
     """Let an event's subscriber do its work in an RQ worker; return what Redis and the log hold."""
     on_happened(work)
@@ -175,16 +184,21 @@ class TestNothingPrivateLeaves:
         assert "called exit" in caplog.text
         assert SECRET not in caplog.text
 
-    def test_exit_code_stays(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    @pytest.mark.parametrize(("given", "kept"), [(3, 3), (SECRET, 1), (None, 1)])
+    def test_exit_code_stays_if_it_is_one(
+        self, monkeypatch: pytest.MonkeyPatch, given: Any, kept: int
+    ) -> None:
         def leave(*args: Any, **kwargs: Any) -> int:
-            raise SystemExit(3)
+            raise SystemExit(given)
 
         monkeypatch.setattr(consumer, "consume", leave)
         with pytest.raises(SystemExit) as caught:
             job.consume()
-        assert caught.value.code == 3
+        assert caught.value.code == kept
 
-    def test_reason_of_a_broken_job_has_no_cause(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_reason_of_a_broken_job_has_no_cause(
+        self, monkeypatch: pytest.MonkeyPatch, caplog: Any
+    ) -> None:
         def fail(*args: Any, **kwargs: Any) -> int:
             raise RuntimeError(SECRET)
 
@@ -192,3 +206,5 @@ class TestNothingPrivateLeaves:
         with pytest.raises(BrokenJob) as caught:
             job.consume()
         assert (caught.value.__cause__, caught.value.__suppress_context__) == (None, True)
+        assert "consumer broke off error=RuntimeError" in caplog.text
+        assert SECRET not in caplog.text
