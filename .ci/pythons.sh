@@ -21,16 +21,18 @@ make_environment() {
   "$python" -m venv "$folder" && "$folder/bin/pip" install --quiet --disable-pip-version-check --no-compile "$@"
 }
 
-# Print the runtime dependencies of setup.cfg, each at the oldest version that it allows.
+# Print the runtime dependencies of setup.cfg but for Django, each at the oldest version that it
+# allows; or with the argument "django" that one only.
 oldest_dependencies() {
-  python3 - <<'PYTHON'
+  python3 - "$@" <<'PYTHON'
+import sys
 from configparser import ConfigParser
 
 parser = ConfigParser()
 parser.read("setup.cfg")
 for line in parser["options"]["install_requires"].split("\n"):
     # Without the Python that it is for: the oldest one needs all of them.
-    if line.strip():
+    if line.strip() and line.startswith("django>=") == ("django" in sys.argv):
         print(line.split(";")[0].replace(">=", "==").strip())
 PYTHON
 }
