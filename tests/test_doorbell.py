@@ -12,6 +12,7 @@ import pytest
 
 from eda_django import doorbell
 from eda_django.doorbell import FIRST_PAUSE, GAP, LONGEST_PAUSE, Doorbell
+from tests.waiting import eventually
 
 PATIENCE = 20.0
 
@@ -34,6 +35,11 @@ class Recorder:
         self.rung.append(using)
         if self.error:
             raise self.error
+
+
+def waits(condition: Any) -> bool:
+    """Return whether a thread waits for this condition."""
+    return bool(condition._waiters)
 
 
 class TestDoorbell:
@@ -103,6 +109,27 @@ class TestDoorbell:
         threading.Timer(0.05, push.may_go.set).start()
         assert bell.flush(PATIENCE)
         assert push.rung == ["default", "other"]
+
+    def test_a_flush_in_the_gap_after_a_ring_ends_it(self, monkeypatch: Any) -> None:
+        """A worker that ends just after it has rung for what it published before."""
+        monkeypatch.setattr(doorbell, "GAP", 10 * PATIENCE)
+        push = Recorder()
+        bell = Doorbell(push)
+        bell.ring("default")
+        eventually(lambda: waits(bell._is_hurried))
+        bell.ring("default")
+        assert bell.flush(PATIENCE)
+        assert push.rung == ["default"] * 2
+
+    def test_a_ring_wakes_the_thread_that_waits_for_one(self, monkeypatch: Any) -> None:
+        """At once, and not when it has idled for long enough to look by itself."""
+        monkeypatch.setattr(doorbell, "IDLE", 10 * PATIENCE)
+        push = Recorder()
+        bell = Doorbell(push)
+        for _ in range(2):
+            bell.ring("default")
+            eventually(lambda: waits(bell._is_wanted) and not bell._wanted)
+        assert push.rung == ["default"] * 2
 
     def test_after_a_failure_nothing_is_tried_for_a_while(
         self, caplog: pytest.LogCaptureFixture
