@@ -23,7 +23,7 @@ from tests.databases import sql_flush
 # Modules that were one once, and by the names that a reader knows them by.
 PARTS = {
     "retry": ("retry",),
-    "outbox": ("outbox", "publish_arguments"),
+    "outbox": ("outbox", "publish_arguments", "doorbell"),
     "consumer": ("consumer", "job", "job_arguments", "execution", "verdicts"),
     "relay": (
         "relay",
@@ -73,8 +73,10 @@ ABOUT = {
         "consumer/",
         "delivery/",
         "model/",
+        "outbox/",
         "relay/",
         "test_clock.py",
+        "test_event_insertion.py",
         "test_heartbeat.py",
         "test_locking.py",
         "test_operator_verbs.py",

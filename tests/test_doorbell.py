@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -209,6 +210,9 @@ class TestDoorbell:
         with bell._lock:
             child = os.fork()
             if child == 0:
+                # A lock that nobody in it would ever release must not hang it.
+                signal.signal(signal.SIGALRM, signal.SIG_DFL)
+                signal.alarm(int(PATIENCE))
                 os._exit(_ring_in_child(bell, push))
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 

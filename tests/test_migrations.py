@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
@@ -51,6 +52,16 @@ def test_vacuum_can_be_set_back() -> None:
         executor.migrate(executor.loader.graph.leaf_nodes("eda_django"))
     if connection.vendor == "postgresql":
         assert options_of(autovacuum.TABLES[0]) == autovacuum.OPTIONS
+
+
+@pytest.mark.django_db
+def test_indexes_on_tables_in_use_are_made_while_others_write(capsys: Any) -> None:
+    """All but those that the tables were made with; where the database can."""
+    call_command("sqlmigrate", "eda_django", "0004")
+    made = [line for line in capsys.readouterr().out.splitlines() if "CREATE INDEX" in line]
+    assert made
+    if connection.vendor == "postgresql":
+        assert all(line.startswith("CREATE INDEX CONCURRENTLY ") for line in made), made
 
 
 @pytest.mark.django_db
