@@ -54,7 +54,7 @@ def test_vacuum_can_be_set_back() -> None:
         assert options_of(autovacuum.TABLES[0]) == autovacuum.OPTIONS
 
 
-@pytest.mark.django_db
+@pytest.mark.django_db(transaction=True)
 def test_indexes_on_tables_in_use_are_made_while_others_write(capsys: Any) -> None:
     """All but those that the tables were made with; where the database can."""
     call_command("sqlmigrate", "eda_django", "0004")
