@@ -46,9 +46,13 @@ def insert_events(connection: BaseDatabaseWrapper, events: Sequence[NewEvent]) -
     All or none: where it fails, the transaction that is open can only be rolled back. Raises
     IntegrityError if an idempotency key is taken.
     """
-    # Takes no statement inside another: there it makes Django know of a failure. InnoDB has undone
-    # the whole transaction after a deadlock, and what comes next would be committed alone.
-    with transaction.atomic(using=connection.alias, savepoint=False):
+    if not connection.in_atomic_block:
+        with transaction.atomic(using=connection.alias):
+            _insert(connection, events)
+        return
+    # Have Django know of a failure, as save() does: after a deadlock InnoDB has undone the whole
+    # transaction, and what comes next would be committed alone.
+    with transaction.mark_for_rollback_on_error(using=connection.alias):
         _insert(connection, events)
 
 
