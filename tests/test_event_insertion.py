@@ -11,7 +11,7 @@ from django.db.transaction import TransactionManagementError
 from django.utils import timezone
 
 from eda_django import Event
-from eda_django.models import NewEvent, OutboxEvent, insert_events
+from eda_django.models import NewEvent, OutboxEvent, event_insertion, insert_events
 from eda_django.models.event_insertion import _PARAMETERS, FEW
 
 # Letters of one byte and of four, a quotation mark, a placeholder, and what JSON escapes.
@@ -61,11 +61,12 @@ def test_what_may_be_empty_is_stored_as_such(count: int) -> None:
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("count", [1, FEW + 1])
+@pytest.mark.parametrize("count", [1, FEW, FEW + 1])
 def test_idempotency_keys_are_stored(count: int) -> None:
-    insert_events(connection, [new(full(number), f"once-{number}") for number in range(count)])
+    keys = [f"once-{number}" if number != 1 else None for number in range(count)]
+    insert_events(connection, [new(full(number), keys[number]) for number in range(count)])
     found = OutboxEvent.objects.order_by("pk").values_list("idempotency_key", flat=True)
-    assert list(found) == [f"once-{number}" for number in range(count)]
+    assert list(found) == keys
 
 
 @pytest.mark.django_db
@@ -95,3 +96,15 @@ def test_a_transaction_whose_insert_failed_can_not_go_on_without_its_event() -> 
         with pytest.raises(TransactionManagementError):
             OutboxEvent.objects.exists()
     assert not OutboxEvent.objects.exists()
+
+
+@pytest.mark.django_db
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="Only psycopg keeps statements.")
+def test_the_driver_keeps_the_statement_of_a_few_events(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes apart anew, each time, what has more parameters than it keeps."""
+    from psycopg import _queries
+
+    params: list[Any] = []
+    monkeypatch.setattr(event_insertion, "_execute", lambda _, rows, given: params.extend(given))
+    insert_events(connection, [new(full(number)) for number in range(FEW)])
+    assert 0 < len(params) <= _queries.MAX_CACHED_STATEMENT_PARAMS
