@@ -1,5 +1,6 @@
 """encode() and decode(): a payload and its JSON."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,7 +11,7 @@ from . import misfits
 from .adapters import adapter, field_names
 from .losses import lost
 from .redaction import described, dotted
-from .trees import as_text, dumps
+from .trees import as_text, dumps, is_suspicious
 from .unions import has_unions
 
 
@@ -29,9 +30,8 @@ def encode(declared: EventType, payload: Any) -> tuple[Any, str]:
             )
         return payload, _checked(subject, _untyped(subject, payload))
     value = _as_declared(subject, declared.payload, payload)
-    tree = _typed(subject, declared.payload, value)
-    text = _checked(subject, tree)
-    _check_round_trip(subject, declared.payload, value, tree, text)
+    text = _written(subject, declared.payload, value)
+    _check_round_trip(subject, declared.payload, value, text)
     return value, text
 
 
@@ -120,6 +120,22 @@ def _unknown_names(declared: type, payload: dict[Any, Any]) -> list[str]:
     return []
 
 
+def _written(subject: str, declared: type, payload: Any) -> str:
+    """Return the JSON of an instance: at once, or by way of a tree where there may be trouble."""
+    try:
+        text = (
+            adapter(declared)
+            .dump_json(payload, by_alias=True, round_trip=True, warnings="error")
+            .decode()
+        )
+    except (ValueError, RecursionError):
+        text = ""
+    # Pydantic writes null also for a number that is none.
+    if not text or "null" in text or is_suspicious(text):
+        return _checked(subject, _typed(subject, declared, payload))
+    return _limited(subject, text)
+
+
 def _typed(subject: str, declared: type, payload: Any) -> Any:
     try:
         # round_trip leaves out what can't be read again: computed fields.
@@ -146,7 +162,10 @@ def _untyped(subject: str, payload: dict[Any, Any]) -> Any:
 
 def _checked(subject: str, tree: Any) -> str:
     """Return the JSON of a tree that a database takes and that is not too large."""
-    text = as_text(subject, tree)
+    return _limited(subject, as_text(subject, tree))
+
+
+def _limited(subject: str, text: str) -> str:
     size, limit = len(text.encode()), conf.get("MAX_EVENT_BYTES")
     if size > limit:
         raise InvalidEvent(
@@ -156,7 +175,7 @@ def _checked(subject: str, tree: Any) -> str:
     return text
 
 
-def _check_round_trip(subject: str, declared: type, value: Any, tree: Any, text: str) -> None:
+def _check_round_trip(subject: str, declared: type, value: Any, text: str) -> None:
     # A dataclass takes any value when it is made, and a model may write what it can't read.
     # Better an error in the caller now than a subscriber that can never start, or reads less.
     from pydantic import ValidationError
@@ -164,7 +183,7 @@ def _check_round_trip(subject: str, declared: type, value: Any, tree: Any, text:
     try:
         again = adapter(declared).validate_json(text)
     except ValidationError as error:
-        misfits.refuse_invalid(subject, error, tree, reading=True)
+        misfits.refuse_invalid(subject, error, json.loads(text), reading=True)
     # In a union, what is equal may be of another type: a member of a StrEnum is equal to a text.
     if (again != value or has_unions(declared)) and (found := lost(value, again, declared)):
         path, problem = found

@@ -1,6 +1,7 @@
 """Values that are refused in the caller: by field, value and reason, by depth and by size."""
 
 import math
+from dataclasses import field, make_dataclass
 from datetime import date
 from decimal import Decimal
 from typing import Annotated, Any, Literal
@@ -10,7 +11,7 @@ from django.test import override_settings
 from pydantic import AfterValidator
 
 from eda_django import InvalidEvent, payloads
-from tests.payloads.declaring import Colour, Line, Tree, declared, one, refusal
+from tests.payloads.declaring import Colour, Line, Tree, declared, one, refusal, there_and_back
 
 
 @pytest.mark.parametrize(
@@ -200,6 +201,13 @@ def test_a_payload_that_holds_itself_is_refused():
     problem = "is nested more than 30 levels deep, or holds itself."
     assert refusal(Tree, tree) == f"field 'children' {problem}"
     assert refusal(None, loop) == f"field 'me' {problem}"
+
+
+def test_a_number_that_is_none_is_refused_also_where_null_would_do():
+    """Pydantic writes it as null, and a field that no comparison looks at would not be missed."""
+    made = make_dataclass("Made", [("x", float | None, field(default=None, compare=False))])
+    assert refusal(made, made(math.nan)) == "field 'x' must be a finite number; it is nan (float)."
+    assert there_and_back(made, made(None)).x is None
 
 
 def test_the_size_is_measured_in_bytes():
