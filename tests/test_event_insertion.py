@@ -6,7 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, connection, connections, transaction
 from django.db.transaction import TransactionManagementError
 from django.utils import timezone
 
@@ -75,15 +75,28 @@ def test_no_events_take_no_statement(django_assert_num_queries: Any) -> None:
         insert_events(connection, [])
 
 
-@pytest.mark.django_db(transaction=True)
-def test_an_insert_that_fails_halfway_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.django_db(transaction=True, databases=["default", "other"])
+@pytest.mark.parametrize("alias", ["default", "other"])
+def test_an_insert_that_fails_halfway_leaves_nothing(
+    monkeypatch: pytest.MonkeyPatch, alias: str
+) -> None:
     """G1: also where many events take several statements, and no transaction is open."""
     # Of the class: from Django 6.0 on SQLite's is a property.
     monkeypatch.setattr(type(connection.features), "max_query_params", 2 * _PARAMETERS)
     sent = [full(number) for number in range(3)]
     with pytest.raises(IntegrityError):
-        insert_events(connection, [new(envelope) for envelope in (*sent, sent[0])])
-    assert not OutboxEvent.objects.exists()
+        insert_events(connections[alias], [new(envelope) for envelope in (*sent, sent[0])])
+    assert not OutboxEvent.objects.using(alias).exists()
+
+
+@pytest.mark.django_db
+def test_json_is_stored_in_ascii_where_the_database_keeps_its_text() -> None:
+    """A connection or a column of MySQL may know no letters of four bytes."""
+    insert_events(connection, [new(full(1))])
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT data, headers FROM eda_django_outboxevent")
+        stored = [str(text) for text in cursor.fetchone()]
+    assert all(text.isascii() for text in stored) == (connection.vendor != "postgresql")
 
 
 @pytest.mark.django_db(transaction=True)
