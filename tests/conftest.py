@@ -1,5 +1,6 @@
 """What every test may use: Redis, a clean registry, the envelope's parts."""
 
+import gc
 import os
 from collections.abc import Iterator
 
@@ -29,6 +30,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         asks = DATABASE_FIXTURES.intersection(getattr(item, "fixturenames", ()))
         if not asks and not any(map(item.get_closest_marker, ("django_db", "processes"))):
             item.add_marker("once")
+
+
+def pytest_collection_finish() -> None:
+    """Have the collector leave alone what was imported: it took a tenth of all time."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

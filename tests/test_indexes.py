@@ -1,9 +1,8 @@
 """What waits is found by an index over nothing but what waits, however much is finished."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Any
 
 import pytest
@@ -11,9 +10,10 @@ from django.db import connection, models, transaction
 from django.test import RequestFactory
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from pytest_django import DjangoDbBlocker
 
 from eda_django.admin.filters import EventStateFilter
-from eda_django.models import Delivery, OutboxEvent, look, statistics, volumes
+from eda_django.models import Delivery, OutboxEvent, look
 from eda_django.models.groups import groups
 from eda_django.models.indexes import HotIndex
 from eda_django.models.search import types_in_the_outbox
@@ -22,15 +22,30 @@ from eda_django.models.statistics import subscribers_with_history
 from eda_django.models.windows import page
 from tests import bulk
 from tests.bulk import fill_deliveries, fill_events
+from tests.plans import explained, plan_of
 
 # Enough that a planner has a reason to prefer one plan to another.
 FINISHED = 50_000
 DAY = timedelta(days=1)
 
 
+@pytest.fixture(scope="module")
+def filled(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """Fill the tables, once for all tests that read them."""
+    with django_db_blocker.unblock():
+        fill()
+        yield
+        for model in (Delivery, OutboxEvent):
+            model.objects.all()._raw_delete("default")
+
+
 @pytest.fixture
-def finished(transactional_db: None) -> None:
-    """Fill the tables with finished rows, and a few that wait."""
+def finished(filled: None, db: None) -> None:
+    """What a test changes in the full tables is rolled back."""
+
+
+def fill() -> None:
+    """Insert finished rows, and a few that wait."""
     now = bulk.in_seconds("0")
     fill_events(FINISHED, relayed_at=f"CASE WHEN n <= {FINISHED - 50} THEN {now} END")
     fill_deliveries(
@@ -45,21 +60,6 @@ def finished(transactional_db: None) -> None:
         token=bulk.some_uuid(),
     )
     bulk.settle()
-
-
-def plan_of(statement: Any) -> str:
-    """Return how the database goes about the first SELECT that `statement` sends."""
-    with transaction.atomic(), CaptureQueriesContext(connection) as captured:
-        statement()
-    (sql, *_) = [q["sql"] for q in captured if q["sql"].lstrip().startswith(("SELECT", "WITH"))]
-    return explained(sql)
-
-
-def explained(sql: str) -> str:
-    explain = "EXPLAIN QUERY PLAN" if connection.vendor == "sqlite" else "EXPLAIN"
-    with connection.cursor() as cursor:
-        cursor.execute(f"{explain} {sql}")
-        return "\n".join(" | ".join(map(str, row)) for row in cursor.fetchall())
 
 
 CLAIMS = {
@@ -160,39 +160,6 @@ def test_names_are_found_by_leaps_through_an_index(names: Callable[[str], list[s
     assert len(names("default")) <= 1
 
 
-FIGURES: list[tuple[str, str, Callable[[list[str]], Any]]] = [
-    ("delivery", "finished", lambda names: statistics.latest_done("default", names)),
-    ("delivery", "finished", lambda names: statistics.last_successes("default", names)),
-    (
-        "delivery",
-        "finished",
-        lambda names: statistics.finished_by_minute("default", names, since=timezone.now() - DAY),
-    ),
-    ("outboxevent", "idempotency|autoindex", lambda names: volumes.earlier("default", names)),
-]
-
-
-@pytest.mark.usefixtures("transactional_db")
-def test_figures_of_each_name_are_read_from_an_index_that_is_in_order(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Of a busy subscription, too, no more is read than is shown."""
-    names = "CASE WHEN n % 1000 = 0 THEN 't.n0' WHEN n % 5 = 0 THEN 't.n1' ELSE 't.n2' END"
-    at = bulk.in_seconds(f"-1.0 * ({FINISHED} - n)")
-    fill_events(FINISHED, type=names, relayed_at=at)
-    fill_deliveries(FINISHED, subscriber=names, status="'succeeded'", started_at=at, finished_at=at)
-    bulk.settle()
-    monkeypatch.setattr(statistics, "MOST", FINISHED // 10)
-    for count in (3, 300):
-        wanted = [f"t.n{number}" for number in range(count)]
-        for table, index, figure in FIGURES:
-            plan = plan_of(partial(figure, wanted))
-            assert re.search(index, plan), plan
-            assert not re.search(rf"(Seq Scan on|SCAN) eda_django_{table}(?! USING)", plan), plan
-            assert not re.search(r"Sort Key|FOR ORDER BY|eda_django_delivery.*filesort", plan), plan
-            assert not re.search(r"eda_django_\w+ \| (None \| )?ALL", plan), plan
-
-
 @pytest.mark.usefixtures("finished")
 def test_verbs_find_their_rows_by_primary_key() -> None:
     """InnoDB locks whatever an UPDATE reads: a scan would wait for every worker."""
@@ -210,14 +177,11 @@ def test_verbs_find_their_rows_by_primary_key() -> None:
     for name, change in changes.items():
         with transaction.atomic(), CaptureQueriesContext(connection) as captured:
             change()
-        explain = "EXPLAIN QUERY PLAN" if connection.vendor == "sqlite" else "EXPLAIN"
         # The one that changes, and the one that locks before it.
         statements = [q["sql"] for q in captured if q["sql"].startswith(("UPDATE", "SELECT"))]
         assert statements[-1].startswith("UPDATE")
         for sql in statements:
-            with connection.cursor() as cursor:
-                cursor.execute(f"{explain} {sql}")
-                plan = "\n".join(" | ".join(map(str, row)) for row in cursor.fetchall())
+            plan = explained(sql)
             assert re.search(r"PRIMARY|PRIMARY KEY|_pkey", plan), f"{name}: {plan}"
 
 
