@@ -3,7 +3,8 @@
 `python -m tests [arguments of pytest]`. All databases at once, or as many as JOBS says: most of the
 time it waits. With ALL_DATABASES=1 one that can't be reached is a failure. TEST_POSTGRESQL_URL and
 TEST_MARIADB_URL say where they are. Without arguments the run on SQLite, which has the most tests,
-is two at once, and branch coverage is that of its tests that start no processes.
+is two at once, and branch coverage is that of the tests that start no processes and are about the
+library: to measure it doubles what Python has to do.
 """
 
 import os
@@ -26,7 +27,7 @@ with connection.cursor() as cursor:
     print(cursor.fetchone()[0])
 """
 COVERAGE = [sys.executable, "-m", "coverage"]
-SLOW = "processes or browser"
+SLOW = "processes or browser or thorough or benchmark"
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from tests.model.rules import Rules
 from tests.model.state import DEAD, OPEN, QUEUED, RUNNING, SUCCEEDED, State, initial
 
 # A model asks no database.
-pytestmark = pytest.mark.once
+pytestmark = [pytest.mark.once, pytest.mark.thorough]
 
 SUCCEED = frozenset({"succeed"})
 ANYTHING = frozenset({"succeed", "fail", "exit", "defer"})

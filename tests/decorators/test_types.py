@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 from mypy import api as mypy
 
 SNIPPET = """
@@ -45,6 +46,7 @@ place("a", hurry=True)
 """
 
 
+@pytest.mark.thorough
 def test_type_checkers_see_through_the_decorators(tmp_path: Path):
     snippet = tmp_path / "snippet.py"
     snippet.write_text(SNIPPET)

@@ -292,6 +292,7 @@ class Lifecycle(RuleBasedStateMachine):
         row.leave(Status.PENDING, is_due=True)
 
 
+@pytest.mark.thorough
 @pytest.mark.django_db
 def test_deliveries_live_as_the_model_says() -> None:
     """G2, G3: whatever the order of verbs, whoever lost a claim changes nothing."""

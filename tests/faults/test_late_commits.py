@@ -289,6 +289,7 @@ class LateCommits(RuleBasedStateMachine):
         return not (fresh.exists() or Delivery.objects.unfinished().exists())
 
 
+@pytest.mark.thorough
 @pytest.mark.django_db(transaction=True)
 def test_what_was_committed_is_delivered_once_and_nothing_else() -> None:
     """G1, G2, G3, G12: in whatever order transactions commit, and whoever stops meanwhile."""
