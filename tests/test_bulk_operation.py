@@ -176,6 +176,10 @@ def test_an_operation_is_on_the_deliveries_of_its_own_database() -> None:
     there.update(status="dead", lease_until=None)
     selection = Selection(status="dead")
     BulkOperation.objects.using("other").begin(Verb.RETRY, selection, operator="ada", reason="")
+    begun = BulkOperation.objects.using("other").get()
+    reach = begun.left()
+    assert reach is not None
+    assert reach.total == 3
     relay().operate()
     assert set(there.values_list("status", flat=True)) == {"dead"}
     relay(using="other").operate()

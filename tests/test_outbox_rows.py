@@ -51,6 +51,8 @@ def test_fresh_events_come_oldest_first_and_only_so_many() -> None:
     OutboxEvent.objects.put_aside([second], error="x", seconds=60)
     assert [row.pk for row in OutboxEvent.objects.lock_fresh(1)] == [third]
     assert [row.pk for row in OutboxEvent.objects.lock_fresh(9)] == [third, fourth]
+    assert [row.pk for row in OutboxEvent.objects.lock_fresh(9, floor=second)] == [third, fourth]
+    assert [row.pk for row in OutboxEvent.objects.lock_fresh(9, floor=fourth)] == [fourth]
 
 
 @pytest.mark.django_db(transaction=True)
