@@ -179,7 +179,7 @@ def test_an_operation_is_on_the_deliveries_of_its_own_database() -> None:
     begun = BulkOperation.objects.using("other").get()
     reach = begun.left()
     assert reach is not None
-    assert reach.total == 3
+    assert reach.total == there.count() > 2
     relay().operate()
     assert set(there.values_list("status", flat=True)) == {"dead"}
     relay(using="other").operate()
