@@ -74,6 +74,17 @@ def test_settling_one_and_starting_the_next_is_one_statement() -> None:
 
 
 @pytest.mark.django_db
+def test_settling_the_last_starts_nothing() -> None:
+    """Not even the delivery with the first of all numbers."""
+    token, ids = queued(2)
+    Delivery.objects.filter(pk=min(ids)).update(id=1)
+    last = max(ids)
+    Delivery.objects.start(last, token=token, lease=LEASE)
+    assert settle(last, outcomes.succeeded(), token=token) == 1
+    assert (get(1).status, get(1).attempts) == ("queued", 0)
+
+
+@pytest.mark.django_db
 @pytest.mark.parametrize(
     ("outcome", "expected"),
     [
