@@ -4,13 +4,14 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from django.db import transaction
+from django.db import InterfaceError, transaction
 
 from eda_django import Event
 from eda_django.consumer import ChunkRun, consume
 from eda_django.execution import Execution
 from eda_django.models import Delivery
 from eda_django.models.clock import after
+from eda_django.models.verbs import DeliveryQuerySet
 from tests.consumer.running import one_chunk, run
 from tests.relaying import in_threads, row_locks, seconds_until, statuses, write
 from tests.testapp.models import Effect
@@ -32,6 +33,24 @@ def test_chunk_under_a_lost_claim_is_passed_over() -> None:
     assert run(chunk) == 0
     assert statuses() == ["queued"] * 3
     assert not Effect.objects.exists()
+
+
+@pytest.mark.django_db
+def test_chunk_whose_reading_fails_once_is_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The connection may have died since the chunk before."""
+    chunk = one_chunk(3)
+    Delivery.objects.filter(pk=chunk.delivery_ids[2]).update(token=uuid4())
+    read, readings = DeliveryQuerySet.startable, []
+
+    def breaking(rows: Any, *args: Any, **options: Any) -> list[Delivery]:
+        readings.append(args)
+        if len(readings) == 1:
+            raise InterfaceError("connection already closed")
+        return read(rows, *args, **options)
+
+    monkeypatch.setattr(DeliveryQuerySet, "startable", breaking)
+    assert run(chunk) == 2
+    assert len(readings) == 2
 
 
 @pytest.mark.django_db(transaction=True)
