@@ -28,9 +28,12 @@ KILLED, HUNG, UNTESTED, SURVIVED = "killed", "timeout", "no tests", "survived"
 
 def main(names: list[str]) -> int:
     reached, _ = find_databases()
-    for database in reached:
+    for number, database in enumerate(reached):
+        # What is named is tried in any case, also what another database has killed.
+        chosen = living(names) if names and number else names
         forget_living(names)
-        run(database, names)
+        if chosen or not names:
+            run(database, chosen)
     return report()
 
 
@@ -56,14 +59,23 @@ def results() -> dict[str, str]:
     return found
 
 
+def living(patterns: list[str]) -> list[str]:
+    """Return those of these that no database has killed."""
+    return [name for name, status in results().items() if lives(name, status, patterns)]
+
+
+def lives(name: str, status: str, patterns: list[str]) -> bool:
+    is_meant = any(fnmatch(name, pattern) for pattern in patterns or ["*"])
+    return is_meant and status in (SURVIVED, UNTESTED)
+
+
 def forget_living(patterns: list[str]) -> None:
     """Have those that live tried again: mutmut tries what it knows no result of."""
     for path in FOLDER.rglob("*.meta"):
         known = json.loads(path.read_text())
         codes = known["exit_code_by_key"]
         for name, code in codes.items():
-            lives = status_by_exit_code[code] in (SURVIVED, UNTESTED)
-            if lives and any(fnmatch(name, pattern) for pattern in patterns or ["*"]):
+            if lives(name, status_by_exit_code[code], patterns):
                 codes[name] = None
         path.write_text(json.dumps(known))
 
