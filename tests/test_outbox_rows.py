@@ -55,6 +55,17 @@ def test_fresh_events_come_oldest_first_and_only_so_many() -> None:
     assert [row.pk for row in OutboxEvent.objects.lock_fresh(9, floor=fourth)] == [fourth]
 
 
+@pytest.mark.django_db
+def test_relayed_event_has_no_error_any_more_and_keeps_the_time_of_its_relaying() -> None:
+    happen(2)
+    first, second = ids()
+    OutboxEvent.objects.filter(pk=first).update(error="x")
+    OutboxEvent.objects.filter(pk=second).update(error="y", relayed_at=after(-DAY))
+    OutboxEvent.objects.mark_relayed([first, second])
+    assert list(OutboxEvent.objects.order_by("pk").values_list("error", flat=True)) == ["", "y"]
+    assert ids(OutboxEvent.objects.filter(relayed_at__lt=after(-DAY / 2))) == [second]
+
+
 @pytest.mark.django_db(transaction=True)
 def test_event_that_commits_late_is_not_passed_over() -> None:
     """G2: ids commit out of order; events are claimed by state, never by `id > last`."""

@@ -40,6 +40,15 @@ def test_in_an_empty_outbox_there_is_nothing_to_prune() -> None:
 
 
 @pytest.mark.django_db
+def test_events_of_several_types_and_keys_are_pruned_together() -> None:
+    """InnoDB is asked for the locks on the keys of each type."""
+    for pk in finished(4):
+        OutboxEvent.objects.filter(pk=pk).update(type=f"t.type_{pk % 2}", idempotency_key=f"k{pk}")
+    assert prune() == (4, 0)
+    assert not OutboxEvent.objects.exists()
+
+
+@pytest.mark.django_db
 def test_the_next_round_begins_behind_all_that_this_one_looked_at() -> None:
     events = finished(5)
     assert prune(limit=3) == (3, events[2])
