@@ -72,6 +72,7 @@ def test_payload_of_a_newer_version_waits_for_newer_code() -> None:
     row = Delivery.objects.earliest("pk")
     assert (row.status, row.attempts, row.error_class) == ("pending", 0, UNDECODABLE)
     assert row.error_text.startswith(f"no running code knows version 2 of '{HAPPENED}'")
+    assert 50 < seconds_until(row.due_at) <= 61
     assert not Attempt.objects.exists()
 
 
