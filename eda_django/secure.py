@@ -11,6 +11,7 @@ from typing import Any
 from django_rq import settings as django_rq_settings
 from django_rq.jobs import get_job_class
 from django_rq.workers import get_worker_class
+from redis.exceptions import ResponseError
 from rq import SimpleWorker, Worker
 from rq.exceptions import DeserializationError, NoSuchJobError
 from rq.job import Job
@@ -54,7 +55,13 @@ class SecureJob(Job):
         if not _is_id(id):
             # RQ passes over what does not exist; anything else would end the worker.
             raise NoSuchJobError(f"No job can have the id {shown(id)}.")
-        return super().fetch(id, connection=connection, serializer=serializer)
+        try:
+            return super().fetch(id, connection=connection, serializer=serializer)
+        except ResponseError as error:
+            if "WRONGTYPE" not in str(error):
+                raise
+            # Each worker to come would meet it, and end.
+            raise NoSuchJobError(f"What stands in the place of job {id} is none.") from None
 
     def restore(self, raw_data: Any) -> None:
         try:

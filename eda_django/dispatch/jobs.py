@@ -1,8 +1,11 @@
 """The RQ job that carries a chunk: what is in it, and whether it is still on its way."""
 
 from collections.abc import Sequence
+from typing import Any
 from uuid import UUID
 
+from redis.client import Pipeline
+from redis.exceptions import ResponseError
 from rq import Queue
 from rq.job import JobStatus
 from rq.queue import EnqueueData
@@ -41,24 +44,46 @@ def alive_in(queue: Queue, tokens: Sequence[UUID]) -> set[UUID]:
     A job that was popped and not started is not on its way any more: nothing in RQ would start
     it again. A started one shows in the database, by the delivery that runs. Of a long list only
     the head is read, and the rest believed: what is missing there is found as the list shortens.
+    Something else in the place of a job's hash is no job. Raises RedisError, also if something
+    else stands in the place of the list.
     """
     with queue.connection.pipeline(transaction=False) as pipe:
         pipe.llen(queue.key)
         pipe.lrange(queue.key, 0, HEAD - 1)
         for token in tokens:
             pipe.hget(queue.job_class.key_for(job_id(token)), "status")
-        length, head, *statuses = pipe.execute()
+        length, head, *statuses = answers_of(pipe)
+    for answer in (length, head):
+        if isinstance(answer, ResponseError):
+            raise answer
     listed = {_text(entry) for entry in head}
     queued = {
         token
         for token, status in zip(tokens, statuses, strict=True)
-        if status is not None and _text(status) == JobStatus.QUEUED.value
+        if isinstance(status, bytes | str) and _text(status) == JobStatus.QUEUED.value
     }
     if length > HEAD:
         return queued
     alive = {token for token in queued if job_id(token) in listed}
     _let_expire(queue, queued - alive)
     return alive
+
+
+def answers_of(pipe: Pipeline) -> list[Any]:
+    """Return what Redis answers, with an error in the place of each key that is another thing.
+
+    Such a key is the only one that is hurt. Raises RedisError for everything else.
+    """
+    answers: list[Any] = pipe.execute(raise_on_error=False)
+    for answer in answers:
+        if isinstance(answer, Exception) and not is_one_keys(answer):
+            raise answer
+    return answers
+
+
+def is_one_keys(error: Exception) -> bool:
+    """Return whether something else stands in the place of a key, which hurts no other one."""
+    return isinstance(error, ResponseError) and "WRONGTYPE" in str(error)
 
 
 def _let_expire(queue: Queue, tokens: set[UUID]) -> None:

@@ -12,6 +12,7 @@ from rq.worker_registration import WORKERS_BY_QUEUE_KEY
 from .. import conf
 from ..registry import registry
 from .connections import connect, has_queue, server_of
+from .jobs import answers_of
 
 # Seconds that somebody who looks at a page may have to wait for a Redis that hangs.
 TIMEOUT = 0.5
@@ -60,8 +61,10 @@ def _states(names: list[str]) -> Iterable[QueueState]:
             pipe.llen(Queue(name, connection=connection).key)
             pipe.smembers(WORKERS_BY_QUEUE_KEY % name)
         pipe.exists(WORKERS_SUSPENDED)
-        *answers, suspended = pipe.execute()
-    depths, registered = answers[::2], answers[1::2]
+        *answers, suspended = answers_of(pipe)
+    # Something else in the place of a queue, or of the list of its workers, is none of them.
+    depths = [answer if isinstance(answer, int) else 0 for answer in answers[::2]]
+    registered = [answer if isinstance(answer, set) else set() for answer in answers[1::2]]
     keys = sorted({key for found in registered for key in found})
     with connection.pipeline(transaction=False) as pipe:
         for key in keys:

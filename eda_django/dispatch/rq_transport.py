@@ -18,7 +18,7 @@ from ..exceptions import TransportUnavailable, first_line
 from .backlog import Backlog
 from .bell import bell_key
 from .connections import connect, default_queue, has_queue, server_of, servers_in_use
-from .jobs import alive_in, job_for
+from .jobs import alive_in, is_one_keys, job_for
 
 # Seconds that a call to Redis may take before Redis counts as away.
 TIMEOUT = 5.0
@@ -61,13 +61,10 @@ class RqTransport:
                     # One MULTI for all of them, which arrive together.
                     queue.enqueue_many([job_for(queue, chunk, using) for chunk in part])
             except Exception as error:
-                reason = _reason(error)
-                refused |= dict.fromkeys((chunk.token for chunk in part), reason)
-                if isinstance(error, RedisError):
-                    if _is_one_keys(error):
-                        self._take_back(name, part)
-                    else:
-                        down[name] = error
+                lost = self._take_back(name, part) if is_one_keys(error) else part
+                refused |= dict.fromkeys((chunk.token for chunk in lost), _reason(error))
+                if isinstance(error, RedisError) and not is_one_keys(error):
+                    down[name] = error
             else:
                 self._measure(queue, len(part))
         if len(down) == len(by_queue):
@@ -91,7 +88,7 @@ class RqTransport:
             except RedisError as error:
                 # Unknown, so it is asked again after another lease.
                 alive.update(tokens)
-                if not _is_one_keys(error):
+                if not is_one_keys(error):
                     down[name] = error
         if len(down) == len(by_queue):
             self._require_any_but(down)
@@ -123,13 +120,20 @@ class RqTransport:
                 length, workers = pipe.execute()
             self._backlog.note(queue.name, jobs=jobs, length=length, workers=workers)
 
-    def _take_back(self, name: str, chunks: Sequence[Chunk]) -> None:
-        """Delete the jobs of a push of which only the queue itself was refused.
+    def _take_back(self, name: str, chunks: Sequence[Chunk]) -> list[Chunk]:
+        """Return which chunks have not arrived, though the MULTI that carried them went on.
 
-        A MULTI goes on after a command that fails. They would stay for ever, and more each time.
+        It goes on after a command that fails, be it only the one that lists the names of queues:
+        then all have arrived. What is left of the others would stay for ever, and more each time.
         """
+        arrived: set[UUID] = set()
         with suppress(RedisError), self._reach(name) as queue:
-            queue.connection.delete(*[queue.job_class.key_for(c.job_id) for c in chunks])
+            with suppress(ResponseError):
+                arrived = alive_in(queue, [chunk.token for chunk in chunks])
+            lost = [chunk for chunk in chunks if chunk.token not in arrived]
+            if lost:
+                queue.connection.delete(*[queue.job_class.key_for(c.job_id) for c in lost])
+        return [chunk for chunk in chunks if chunk.token not in arrived]
 
     def _forget_rings(self, key: str) -> None:
         """Have rings that came with the one that was heard wake nobody: a look comes next.
@@ -163,7 +167,7 @@ class RqTransport:
                 )
             yield self._queues[name]
         except RedisError as error:
-            if not _is_one_keys(error):
+            if not is_one_keys(error):
                 self._queues.clear()
                 self._resting[server] = self._clock() + REST
             raise
@@ -187,11 +191,6 @@ class RqTransport:
         if errors:
             cause = next(iter(errors.values()))
             raise TransportUnavailable(first_line(cause, limit=LINE)) from cause
-
-
-def _is_one_keys(error: RedisError) -> bool:
-    """Return whether something else stands in the place of a queue, which hurts no other one."""
-    return isinstance(error, ResponseError) and "WRONGTYPE" in str(error)
 
 
 def _reason(error: Exception) -> str:

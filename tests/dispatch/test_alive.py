@@ -48,6 +48,13 @@ class TestAlive:
         redis_client.delete(f"rq:job:{chunk.job_id}")
         assert alive(chunk) == set()
 
+    def test_what_is_no_job_is_not_alive_and_hides_no_other(self, redis_client: Any) -> None:
+        broken, waiting, lost = a_chunk(), a_chunk(), a_chunk()
+        push(broken, waiting, lost)
+        redis_client.delete(f"rq:job:{lost.job_id}")
+        redis_client.set(f"rq:job:{broken.job_id}", "no hash")
+        assert alive(broken, waiting, lost) == {waiting.token}
+
     def test_job_popped_by_a_worker_that_died_is_not_alive(self, redis_client: Any) -> None:
         chunk = a_chunk()
         push(chunk)

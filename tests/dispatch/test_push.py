@@ -150,6 +150,15 @@ class TestPush:
         assert push(a_chunk(), transport=transport) == {}
 
 
+def test_push_arrives_where_only_the_names_of_queues_are_broken(redis_client: Any) -> None:
+    """Workers need no list of names; what arrived must not be pushed again and again."""
+    redis_client.set("rq:queues", "no set")
+    chunks = a_chunk(), a_chunk(), a_chunk("json")
+    assert push(*chunks) == {}
+    assert alive(*chunks) == {chunk.token for chunk in chunks}
+    assert redis_client.llen("rq:queue:fast") == 2
+
+
 def send_half(send: Callable[..., None]) -> Callable[..., None]:
     """Return a send that breaks the connection in the middle of what is long enough."""
 

@@ -107,6 +107,19 @@ def test_the_others_are_told_while_one_of_the_servers_is_away(
     assert (found["slow"].is_away, found["slow"].depth) == (True, 0)
 
 
+@pytest.mark.parametrize("key", ["rq:queue:fast", "rq:workers:fast"])
+def test_something_else_in_the_place_of_a_key_hides_no_other_queue(
+    redis_client: Any, key: str
+) -> None:
+    subscribe("fast", "slow")
+    push(a_chunk("slow"))
+    redis_client.set(key, "neither list nor set")
+    with workers("slow"):
+        found = states()
+    assert (found["fast"].depth, found["fast"].workers, found["fast"].is_away) == (0, 0, False)
+    assert (found["slow"].depth, found["slow"].workers) == (1, 1)
+
+
 def test_a_redis_that_hangs_keeps_nobody_waiting(
     settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

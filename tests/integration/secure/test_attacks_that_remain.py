@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from rq import Worker
 
+from eda_django.dispatch.queues import queue_states
 from eda_django.models import Delivery, Status
 from eda_django.models.status import UNPUSHABLE
 from tests.attacker import LISTED, call, consume_call, forge, stolen
@@ -74,6 +75,19 @@ def test_deleted_keys_delay_by_a_lease(site: Site, redis_client: Any, what: str)
     push_notes("", "")
     for key in redis_client.keys(what):
         redis_client.delete(key)
+    site.relay()
+    site.worker()
+    eventually(lambda: once(2))
+    assert attempts() == [1, 1]
+
+
+def test_job_that_is_no_job_delays_by_a_lease(site: Site, redis_client: Any) -> None:
+    """Workers pass over it; and what was deleted beside it is not kept back."""
+    push_notes("", "")
+    broken, lost = redis_client.keys("rq:job:*")
+    redis_client.delete(broken, lost)
+    redis_client.set(broken, "no hash")
+    assert site.worker("simple", "--burst").ends() == 0
     site.relay()
     site.worker()
     eventually(lambda: once(2))
@@ -156,6 +170,44 @@ def test_queue_that_is_no_list_stops_no_other(site: Site, redis_client: Any) -> 
     assert "lost its transport" not in relay.text
 
 
+def test_names_of_queues_that_are_no_set_stop_nothing(site: Site, redis_client: Any) -> None:
+    """And nothing piles up."""
+    redis_client.set("rq:queues", "no set")
+    site.relay()
+    place_notes("", "")
+    eventually(lambda: ordering.statuses() == {Status.QUEUED: 2})
+    site.worker()
+    eventually(lambda: once(2))
+    assert attempts() == [1, 1]
+    assert redis_client.llen("rq:queue:default") == 0
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "rq:workers",
+        "rq:workers:default",
+        "rq:wip:default",
+        "rq:queue:default:intermediate",
+        "rq:finished:default",
+        "rq:failed:default",
+    ],
+)
+def test_workers_end_where_what_rq_keeps_of_them_is_broken(
+    site: Site, redis_client: Any, key: str
+) -> None:
+    """As long as the key is there; no attempt is burned."""
+    push_notes("")
+    redis_client.set(key, "something else")
+    site.worker("simple", "--burst").ends()
+    assert attempts() == [0]
+    redis_client.delete(key)
+    site.relay()
+    site.worker()
+    eventually(lambda: once(1))
+    assert attempts() == [1]
+
+
 def test_bell_that_is_no_list_is_a_lost_bell(site: Site, redis_client: Any) -> None:
     """Polling is the backstop, and publishing does not notice."""
     redis_client.set("eda_django:tests:bell:default", "no list")
@@ -180,6 +232,8 @@ def test_workers_that_do_not_exist_are_only_shown(site: Site, redis_client: Any)
     eventually(lambda: once(1))
     shown = {worker.name for worker in Worker.all(connection=redis_client)}
     assert {"ghost", "phantom"} < shown
+    told = {state.name: state.workers for state in queue_states() or []}
+    assert told["default"] == 3
 
 
 # What the site lists
