@@ -4,8 +4,11 @@ import os
 import re
 import subprocess
 import sys
+from collections import Counter
 from itertools import islice
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -121,6 +124,46 @@ def test_a_planted_loss_and_a_planted_double_are_found_in_the_tables(tmp_path: P
     found = outside.findings()
     assert found.lost == ["soak.mail of shipped:0.1.0"]
     assert found.doubled == ["soak.audit of shipped:0.2.0, 2 times"]
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    ("events", "struck", "reasons"),
+    [
+        (1, 1, []),
+        (0, 1, ["no event was committed"]),
+        (1, 0, ["no fault was injected"]),
+        (0, 0, ["no event was committed", "no fault was injected"]),
+    ],
+)
+def test_soak_without_events_or_faults_is_not_clean(
+    events: int, struck: int, reasons: list[str]
+) -> None:
+    """Nothing could go wrong in it."""
+    # Its subscribers are forgotten after the test.
+    from tests.soak.report import Report
+
+    findings = Findings(events=events, deliveries=0, dead=0, repeated=0)
+    report = Report(run=ended_run(findings, struck), seed=1, seconds=60.0)
+    assert report.is_clean == (not reasons)
+    lines = "".join(f"- {reason}\n" for reason in reasons)
+    _, has_title, said = report.markdown().partition("## Shows nothing\n\n")
+    assert (said, bool(has_title)) == (lines, bool(reasons))
+
+
+def ended_run(findings: Findings, struck: int) -> Any:
+    """Return what a report reads of a run, without its processes."""
+    return SimpleNamespace(
+        outside=SimpleNamespace(
+            findings=lambda: findings, unfinished=list, version=lambda: "a database"
+        ),
+        injector=SimpleNamespace(struck=Counter({"kill a relay": struck})),
+        recoveries=SimpleNamespace(longest={}),
+        relays=[],
+        workers=[],
+        publishers=[],
+        drained_in=0.0,
+    )
 
 
 def write(subscriber: str, number: str) -> None:

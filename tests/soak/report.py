@@ -27,7 +27,17 @@ class Report:
 
     @property
     def is_clean(self) -> bool:
-        return self.findings.is_clean and not self.unfinished and not self.broken_publishers
+        wrong = (self.unfinished, self.broken_publishers, self.lacking)
+        return self.findings.is_clean and not any(wrong)
+
+    @property
+    def lacking(self) -> list[str]:
+        """Return why the soak shows nothing: what was not there can't have been lost."""
+        needed = {
+            "no event was committed": self.findings.events,
+            "no fault was injected": self.run.injector.struck.total(),
+        }
+        return [reason for reason, count in needed.items() if not count]
 
     @property
     def broken_publishers(self) -> list[str]:
@@ -95,6 +105,7 @@ class Report:
             "Wrongly dead": found.wrongly_dead,
             "Not dead": found.not_dead,
             "Publishers that broke": self.broken_publishers,
+            "Shows nothing": self.lacking,
         }
         return [f"## {title}\n\n{listed(lines)}" for title, lines in wrong.items() if lines]
 
