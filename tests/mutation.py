@@ -3,7 +3,8 @@
 `python -m tests.mutation [names of mutants]`. mutmut makes the mutants, of the modules that
 setup.cfg names, and runs the tests that come by each. First on SQLite; what lives there, or is code
 that SQLite never runs, is tried on the other databases that can be reached. What was found is kept
-in `mutants/`: another run tries what has changed since, and what lived. Fails if too many live.
+in `mutants/`: another run tries what has changed since, and what lived. Fails if too many live,
+and without names if any was not tried.
 """
 
 import json
@@ -11,19 +12,15 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections import Counter
-from fnmatch import fnmatch
 from pathlib import Path
 
 from mutmut.stats import status_by_exit_code
 
 from example_project.demo.redis_server import RedisServer
 from tests.__main__ import environment, find_databases
-from tests.mutated import PARTS
+from tests.mutants_report import HEAD, complaints, count, lives, metas, row
 
-REQUIRED = 85
 FOLDER = Path("mutants")
-KILLED, HUNG, UNTESTED, SURVIVED = "killed", "timeout", "no tests", "survived"
 
 
 def main(names: list[str]) -> int:
@@ -34,7 +31,7 @@ def main(names: list[str]) -> int:
         forget_living(names)
         if chosen or not names:
             run(database, chosen)
-    return report()
+    return report(are_all_meant=not names)
 
 
 def run(database: str, names: list[str]) -> None:
@@ -53,7 +50,7 @@ def run(database: str, names: list[str]) -> None:
 def results() -> dict[str, str]:
     """Return what became of each mutant."""
     found: dict[str, str] = {}
-    for path in sorted(FOLDER.rglob("*.meta")):
+    for path in metas(FOLDER, Path()):
         codes = json.loads(path.read_text())["exit_code_by_key"]
         found |= {name: status_by_exit_code[code] for name, code in codes.items()}
     return found
@@ -64,14 +61,9 @@ def living(patterns: list[str]) -> list[str]:
     return [name for name, status in results().items() if lives(name, status, patterns)]
 
 
-def lives(name: str, status: str, patterns: list[str]) -> bool:
-    is_meant = any(fnmatch(name, pattern) for pattern in patterns or ["*"])
-    return is_meant and status in (SURVIVED, UNTESTED)
-
-
 def forget_living(patterns: list[str]) -> None:
     """Have those that live tried again: mutmut tries what it knows no result of."""
-    for path in FOLDER.rglob("*.meta"):
+    for path in metas(FOLDER, Path()):
         known = json.loads(path.read_text())
         codes = known["exit_code_by_key"]
         for name, code in codes.items():
@@ -80,28 +72,16 @@ def forget_living(patterns: list[str]) -> None:
         path.write_text(json.dumps(known))
 
 
-def part_of(mutant: str) -> str:
-    module = mutant.split(".")[1]
-    return next(part for part, modules in PARTS.items() if module in modules)
-
-
-def report() -> int:
-    """Print how many live, by part; return 1 if those are too many of those that were tried."""
-    counts = Counter((part_of(name), status) for name, status in results().items())
-    print(f"{'':10}{'mutants':>9}{'killed':>9}{'hung':>9}{'survived':>10}{'untested':>10}")
-    is_low = False
-    for part in PARTS:
-        total = sum(count for (name, _), count in counts.items() if name == part)
-        # What was not tried is none of these.
-        killed, hung, lived, untested = (
-            counts[part, status] for status in (KILLED, HUNG, SURVIVED, UNTESTED)
-        )
-        tried = killed + hung + lived + untested
-        share = 100 * (killed + hung) / tried if tried else 100.0
-        is_low |= share < REQUIRED
-        print(f"{part:10}{total:9}{killed:9}{hung:9}{lived:10}{untested:10}{share:8.1f} %")
+def report(*, are_all_meant: bool) -> int:
+    """Print what became of them, by part; return 1 if too few were killed, or tried."""
+    parts = count(results())
+    print(row(HEAD[0], HEAD[1:]))
+    for part in parts:
+        print(part.line())
     print("`mutmut results` names those that live, `mutmut show NAME` shows one.")
-    return int(is_low)
+    wrong = list(complaints(parts, are_all_meant=are_all_meant))
+    print(*wrong, sep="\n", end="\n" if wrong else "")
+    return int(bool(wrong))
 
 
 if __name__ == "__main__":

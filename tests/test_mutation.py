@@ -1,11 +1,17 @@
-"""Which modules are broken to see what tests notice: all that decide what becomes of an event."""
+"""Which modules are broken to see what tests notice, and how what came of it is counted.
+
+All modules that decide what becomes of an event.
+"""
 
 import inspect
 from configparser import ConfigParser
 from pathlib import Path
 
+import pytest
+
 import eda_django
 from eda_django.models import BulkOperation, Delivery, OutboxEvent, RelayHeartbeat
+from tests import mutants_report
 from tests.mutated import ABOUT, PARTS
 
 LIBRARY = Path(eda_django.__file__).parent
@@ -68,3 +74,90 @@ def test_tests_are_named_for_every_part_and_exist() -> None:
     paths = [path for paths in ABOUT.values() for path in paths]
     # A beginning of names will do.
     assert [path for path in paths if not list((ROOT / "tests").glob(f"{path.rstrip('/')}*"))] == []
+
+
+# How mutants are counted
+
+
+def results(**statuses: int) -> dict[str, str]:
+    """Return so many mutants of each status in one part, and one that is killed in each other."""
+    found = {f"eda_django.{modules[0]}.x_f__mutmut_1": "killed" for modules in PARTS.values()}
+    del found["eda_django.retry.x_f__mutmut_1"]
+    for status, number in statuses.items():
+        for n in range(number):
+            found[f"eda_django.retry.x_{status}__mutmut_{n}"] = status.replace("_", " ")
+    return found
+
+
+def complaints(found: dict[str, str], *, are_all_meant: bool = True) -> list[str]:
+    parts = mutants_report.count(found)
+    return list(mutants_report.complaints(parts, are_all_meant=are_all_meant))
+
+
+LOW = "retry: fewer than 85 % were killed."
+
+
+@pytest.mark.once
+def test_part_of_which_enough_is_killed_is_well() -> None:
+    assert complaints(results(killed=80, timeout=5, survived=10, no_tests=5)) == []
+    assert complaints(results(killed=79, timeout=5, survived=10, no_tests=6)) == [LOW]
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    "status", ["suspicious", "segfault", "skipped", "check_was_interrupted_by_user", "some_new_one"]
+)
+def test_mutant_that_ends_in_another_way_is_not_killed_and_tried_again(status: str) -> None:
+    assert complaints(results(killed=84, **{status: 16})) == [LOW]
+    assert mutants_report.lives("eda_django.retry.x", status.replace("_", " "), [])
+    [retry, *_] = mutants_report.count(results(killed=84, **{status: 16}))
+    assert retry.line().split() == ["retry", "100", "84", "0", "0", "0", "16", "0", "84.0", "%"]
+
+
+@pytest.mark.once
+def test_mutants_that_were_not_tried_are_too_many_unless_others_were_named() -> None:
+    assert complaints(results(killed=99, not_checked=1)) == ["retry: 1 of 100 were not tried."]
+    assert complaints(results(killed=99, not_checked=1), are_all_meant=False) == []
+    assert complaints(results(not_checked=7)) == ["retry: 7 of 7 were not tried."]
+    assert complaints(results()) == ["retry: 0 of 0 were not tried."]
+    # They change nothing about the others.
+    assert complaints(results(killed=84, survived=16, not_checked=900), are_all_meant=False) == [
+        LOW
+    ]
+
+
+@pytest.mark.once
+def test_part_of_which_nothing_was_tried_has_no_share() -> None:
+    [retry, *_] = mutants_report.count(results(not_checked=7))
+    assert retry.line().split() == ["retry", "7", "0", "0", "0", "0", "0", "7"]
+    assert len(mutants_report.HEAD) == 8
+
+
+@pytest.mark.once
+def test_mutant_lives_that_was_tried_and_not_killed_and_is_meant() -> None:
+    meant = [
+        status
+        for status in ("killed", "timeout", "not checked", "survived", "no tests")
+        if mutants_report.lives("eda_django.retry.x", status, ["*.retry.*"])
+    ]
+    assert meant == ["survived", "no tests"]
+    assert not mutants_report.lives("eda_django.retry.x", "survived", ["*.relay.*"])
+
+
+@pytest.mark.once
+def test_results_of_modules_that_are_gone_count_no_more(tmp_path: Path) -> None:
+    results, sources = tmp_path / "mutants", tmp_path
+    for name in ("models/here.py", "models/gone.py"):
+        meta = results / "eda_django" / f"{name}.meta"
+        meta.parent.mkdir(parents=True, exist_ok=True)
+        meta.touch()
+    (sources / "eda_django/models").mkdir(parents=True)
+    (sources / "eda_django/models/here.py").touch()
+    found = list(mutants_report.metas(results, sources))
+    assert found == [results / "eda_django/models/here.py.meta"]
+
+
+@pytest.mark.once
+def test_mutant_of_a_module_in_no_part_is_named() -> None:
+    with pytest.raises(LookupError, match=r"'eda_django\.unknown\.x__mutmut_1' is in no part"):
+        mutants_report.part_of("eda_django.unknown.x__mutmut_1")
