@@ -2,10 +2,12 @@
 
 import pytest
 
-from tests.soak.throughput import WINDOW, time_back
+from tests.soak.throughput import LONG_WINDOW, SHARE, WINDOW, share_from, time_back
 
 # Deliveries a second, two at a time.
 RATE = 10.0
+# One event more or less, in the seconds in which the rate before is measured.
+RATES = (RATE - 2 / 8, RATE, RATE + 2 / 8)
 
 
 def samples(*, stalls: tuple[float, float] = (0.0, 0.0), burst: int = 0) -> list[tuple[float, int]]:
@@ -36,3 +38,56 @@ def test_throughput_that_ends_low_is_not_back() -> None:
 
 def test_less_than_there_was_is_not_back() -> None:
     assert time_back([(now, int(count * 0.7)) for now, count in samples()], RATE) is None
+
+
+# The share of it that there is
+
+
+def steady(share: float, *, phase: float = 0.0) -> list[tuple[float, int]]:
+    """Return half a minute of this share of the rate; `phase`: of the first event, 0 to 1."""
+    times = [tick / 20 for tick in range(601)]
+    return [(now, 2 * int(now * share * RATE / 2 + phase)) for now in times]
+
+
+PHASES = [phase / 10 for phase in range(10)]
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_less_than_the_share_is_found_in_the_long_window(phase: float) -> None:
+    """By an event less than it may be. Short windows can't tell so little from their border."""
+    low = steady(SHARE - 0.02, phase=phase)
+    back = time_back(low, RATE)
+    assert back is not None
+    share = share_from(back, low, RATE)
+    assert share is not None
+    assert SHARE - 0.03 <= share < SHARE
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_more_than_the_share_is_enough(phase: float) -> None:
+    high = steady(SHARE + 0.02, phase=phase)
+    back = time_back(high, RATE)
+    assert back is not None
+    share = share_from(back, high, RATE)
+    assert share is not None
+    assert SHARE <= share <= SHARE + 0.03
+
+
+@pytest.mark.parametrize("rate", RATES)
+@pytest.mark.parametrize("phase", PHASES)
+def test_all_that_there_was_is_enough_however_it_was_measured(phase: float, rate: float) -> None:
+    share = share_from(WINDOW, steady(1.0, phase=phase), rate)
+    assert share is not None
+    assert share >= SHARE
+
+
+def test_what_came_before_it_was_back_does_not_count() -> None:
+    burst = [(now, count + 500 * (now > 0)) for now, count in steady(0.8)]
+    share = share_from(WINDOW, burst, RATE)
+    assert share == pytest.approx(0.8, abs=0.01)
+
+
+def test_share_is_known_when_the_long_window_is_over() -> None:
+    found = [sample for sample in steady(1.0) if sample[0] < WINDOW + LONG_WINDOW]
+    assert share_from(WINDOW, found, RATE) is None
+    assert share_from(WINDOW, steady(1.0), RATE) is not None

@@ -2,11 +2,14 @@
 
 from collections.abc import Sequence
 
-# It is what it was when every window of so many seconds has this share of it, but for one event:
-# that may fall on either side of the window's border.
+# Nothing stands still any more when every window of so many seconds has this share of it, but for
+# one event: that may fall on either side of the window's border.
 WINDOW, SHARE = 2.0, 0.95
-# Deliveries of one event.
+# Deliveries of one event. Under a light load they are much of a window, so there is another one,
+# of which they are little and which has to have the whole share. It alone would not do: what has
+# stood still comes as a burst, and fills it.
 BORDER = 2
+LONG_WINDOW = 20.0
 
 
 def time_back(samples: Sequence[tuple[float, int]], rate: float) -> float | None:
@@ -29,3 +32,16 @@ def time_back(samples: Sequence[tuple[float, int]], rate: float) -> float | None
         elif back is None:
             back = now - began
     return back
+
+
+def share_from(back: float, samples: Sequence[tuple[float, int]], rate: float) -> float | None:
+    """Return which share of this rate there is in the long window that begins `back` seconds in.
+
+    None as long as that is not over.
+    """
+    began = samples[0][0] + back
+    at, before = next(sample for sample in samples if sample[0] >= began)
+    for now, count in samples:
+        if now >= at + LONG_WINDOW:
+            return (count - before) / (rate * (now - at))
+    return None
