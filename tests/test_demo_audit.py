@@ -126,11 +126,33 @@ def test_a_dead_letter_explains_what_waits_for_it(opening: Opening) -> None:
     assert audit(opening) == Audit(placed=1, stuck=1)
 
 
-def test_a_dead_letter_explains_nothing_that_comes_before_it(opening: Opening) -> None:
+@pytest.mark.parametrize(
+    ("queue", "before", "step"),
+    [
+        ("notifications", Invoice, "invoiced"),
+        ("billing", Charge, "paid"),
+        ("payments", None, "reserved"),
+    ],
+)
+def test_a_dead_letter_explains_nothing_that_comes_before_it(
+    opening: Opening, queue: str, before: Any, step: str
+) -> None:
     order = place()
-    dead_letter(order, "notifications")
-    Invoice.objects.filter(order_id=order.pk).delete()
-    assert audit(opening).lost == [f"order {order.pk}: no invoice"]
+    dead_letter(order, queue)
+    lost = [f"order {order.pk}: no step '{step}'"]
+    OrderStep.objects.filter(name=step).delete()
+    if before:
+        before.objects.filter(order_id=order.pk).delete()
+        lost.append(f"order {order.pk}: no {before._meta.verbose_name}")
+    assert sorted(audit(opening).lost) == sorted(lost)
+
+
+def test_a_dead_letter_of_the_orders_explains_steps_alone(opening: Opening) -> None:
+    order = place()
+    dead_letter(order, "orders")
+    OrderStep.objects.all().delete()
+    SentMail.objects.all().delete()
+    assert audit(opening).lost == [f"order {order.pk}: no mail"]
 
 
 def test_the_audit_reckons_the_stock(opening: Opening) -> None:

@@ -1,5 +1,6 @@
 """The demo's outage, and its report."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -7,13 +8,15 @@ from uuid import UUID, uuid4
 import pytest
 
 from example_project.demo.audit import Audit
-from example_project.demo.customers import Plan, Visit
+from example_project.demo.customers import BROKEN, Plan, Visit
 from example_project.demo.outage import Outage
 from example_project.demo.report import Report
 from example_project.demo.switches import Switches
 from example_project.demo.tally import Tally
 
 SETTLED = Tally(published=1, waiting=0, delivered=1, retried=0, dead=0)
+PAID = Visit(plan=Plan(number=1, sku="mug"), order_ids=frozenset({uuid4()}))
+STUCK = Visit(plan=Plan(number=2, sku="mug", card=BROKEN), order_ids=frozenset({uuid4()}))
 
 
 def test_an_outage_lasts_from_two_fifths_to_three(tmp_path: Path) -> None:
@@ -47,6 +50,7 @@ def report(**changes: Any) -> Report:
 
 def test_a_report_is_clean_when_nothing_is_wrong() -> None:
     assert report().is_clean
+    assert report(visits=[STUCK], tally=replace(SETTLED, dead=1)).is_clean
     assert report().complaints() == []
 
 
@@ -62,6 +66,10 @@ def test_a_report_is_clean_when_nothing_is_wrong() -> None:
         (
             {"tally": Tally(published=1, waiting=2, delivered=0, retried=0, dead=0)},
             "unfinished: 2 deliveries do not move, see the logs",
+        ),
+        (
+            {"tally": replace(SETTLED, dead=3), "visits": [STUCK, PAID]},
+            "dead: 2 deliveries more than planned, see the admin",
         ),
     ],
 )

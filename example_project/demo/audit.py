@@ -18,13 +18,25 @@ from example_project.orders.models import Order, Product
 
 from .books import CHARGE, Books, step
 
-# A dead letter of a service explains what is missing of its own and of those that wait for it.
-WAIT_FOR = {
-    "inventory": {"inventory", "payments", "billing", "notifications", "orders"},
-    "payments": {"payments", "inventory", "billing", "notifications", "orders"},
-    "billing": {"billing", "notifications", "orders"},
-    "notifications": {"notifications", "orders"},
-    "orders": {"orders"},
+# The services through which an order must have gone for each effect: a dead letter of one of them
+# explains why the effect is missing, and nothing that comes before it.
+RESERVED = frozenset({"inventory"})
+CHARGED = RESERVED | {"payments"}
+INVOICED = CHARGED | {"billing"}
+MAILED = INVOICED | {"notifications"}
+BEHIND = {
+    "reservation": RESERVED,
+    "charge": CHARGED,
+    "release": CHARGED,
+    "invoice": INVOICED,
+    "mail": MAILED,
+    "step 'reserved'": RESERVED | {"orders"},
+    "step 'refused'": RESERVED | {"orders"},
+    "step 'paid'": CHARGED | {"orders"},
+    "step 'declined'": CHARGED | {"orders"},
+    "step 'released'": CHARGED | {"orders"},
+    "step 'invoiced'": INVOICED | {"orders"},
+    "step 'mailed'": MAILED | {"orders"},
 }
 
 
@@ -81,9 +93,10 @@ def audit(opening: Opening, seen: Iterable[Collection[UUID]] = ()) -> Audit:
 
 def _check_order(pk: UUID, books: Books, found: Audit) -> None:
     actual, should = books.effects[pk], books.expected(pk)
-    explained = {name for queue in books.dead[pk] for name in WAIT_FOR.get(queue, ())}
     found.lost += [
-        f"order {pk}: no {what}" for service, what in should - actual if service not in explained
+        f"order {pk}: no {effect.what}"
+        for effect in should - actual
+        if not books.dead[pk] & BEHIND[effect.kind]
     ]
     found.doubled += [f"order {pk}: {n} {e.what} too many" for e, n in (actual - should).items()]
     if books.dead[pk]:

@@ -19,6 +19,11 @@ class Effect(NamedTuple):
     service: str
     what: str
 
+    @property
+    def kind(self) -> str:
+        """What it is, whatever product it is of."""
+        return self.what.partition(" of ")[0]
+
 
 CHARGE = Effect("payments", "charge")
 INVOICE = Effect("billing", "invoice")

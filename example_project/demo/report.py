@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from rich.table import Table
 
 from .audit import Audit
-from .customers import Visit
+from .customers import BROKEN, Visit
 from .tally import Tally
 
 MOST_SHOWN = 20
@@ -28,8 +28,14 @@ class Report:
         return [f"customer {v.plan.number}: {v.error}" for v in self.visits if v.error]
 
     @property
+    def unplanned(self) -> int:
+        """Dead letters beyond those that are in the plan: one for each order with a broken card."""
+        planned = sum(len(v.order_ids) for v in self.visits if v.plan.card == BROKEN)
+        return max(self.tally.dead - planned, 0)
+
+    @property
     def is_clean(self) -> bool:
-        wrong = (self.audit.lost, self.audit.doubled, self.errors)
+        wrong = (self.audit.lost, self.audit.doubled, self.errors, self.unplanned)
         return not any(wrong) and self.tally.is_settled
 
     def complaints(self) -> list[str]:
@@ -37,6 +43,8 @@ class Report:
         lines = [f"error: {text}" for text in self.errors]
         if not self.tally.is_settled:
             lines.append(f"unfinished: {self.tally.waiting} deliveries do not move, see the logs")
+        if self.unplanned:
+            lines.append(f"dead: {self.unplanned} deliveries more than planned, see the admin")
         lines += [f"lost: {text}" for text in self.audit.lost]
         lines += [f"doubled: {text}" for text in self.audit.doubled]
         rest = len(lines) - MOST_SHOWN
