@@ -13,7 +13,7 @@ import pytest
 from django.db import connection
 from rq.job import Job
 
-from eda_django.models import Attempt, Delivery, Status
+from eda_django.models import Attempt, Delivery, OutboxEvent, Status
 from eda_django.models.clock import DatabaseNow
 from tests.faults import outcome
 from tests.faults.children import FORK, SIMPLE, Child, Children
@@ -213,7 +213,7 @@ def test_pool_that_is_scaled_down_finishes_what_it_runs(
         pool.signal(signal.SIGTERM)
         pool.says("Sending stop signal")
     else:
-        os.kill(workers_of(pool)[0], signal.SIGTERM)
+        os.kill(forked_by(pool)[0], signal.SIGTERM)
     (tmp_path / "go").touch()
     if whole:
         assert pool.ends() == 0
@@ -223,11 +223,41 @@ def test_pool_that_is_scaled_down_finishes_what_it_runs(
     outcome.check("faults.met", 8)
 
 
-def workers_of(pool: Child) -> list[int]:
-    """Return the pool's workers; those are its children, and their work horses theirs."""
+def test_work_horse_whose_worker_dies_goes_on_alone(children: Children, tmp_path: Path) -> None:
+    """G2, G3: its lock says that it lives, so that nobody else begins; and no attempt burns."""
+    assert children.publish("faults.met", f"hold:{tmp_path}", "").ends() == 0
+    children.lease = 0.5
+    assert children.relay("--once").ends() == 0
+    worker = children.worker("default", kind=FORK)
+    held = OutboxEvent.objects.earliest("pk").event_id
+    eventually((tmp_path / f"{held}").exists)
+    (horse,) = forked_by(worker)
+    worker.signal(signal.SIGKILL)
+    assert worker.ends() == -signal.SIGKILL
+    running = Delivery.objects.filter(status=Status.RUNNING)
+    eventually(running.filter(lease_until__lt=DatabaseNow()).exists)
+    django_rq.get_queue("default").empty()
+    # What others begin from now on is not to lapse.
+    children.lease = Children.lease
+    children.relay()
+    children.worker("default")
+    if connection.vendor != "sqlite":
+        # To know that the other one was lost, the relay has to look at this one, too.
+        eventually(lambda: ordering.count(Status.SUCCEEDED) == 1)
+    assert running.get().attempts == 1
+    os.kill(horse, 0)
+    (tmp_path / "go").touch()
+    outcome.check("faults.met", 2)
+    # Relay and worker have gone on, and begin it no more.
+    assert children.publish("faults.met", "").ends() == 0
+    outcome.check("faults.met", 3)
+
+
+def forked_by(parent: Child) -> list[int]:
+    """Return a process's children: a pool's workers, or the work horse of one of them."""
     return [
         pid
-        for path in Path(f"/proc/{pool.pid}/task").glob("*/children")
+        for path in Path(f"/proc/{parent.pid}/task").glob("*/children")
         for pid in map(int, path.read_text().split())
     ]
 
