@@ -67,6 +67,8 @@ lint: $(VENV)/.has-test ## Check format, style, types, imports and migrations.
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 	DATABASE_URL=sqlite://:memory: $(VENV)/bin/python manage.py makemigrations --check --dry-run
+	EDA_TEST_DATABASE=sqlite $(VENV)/bin/python manage.py makemigrations --settings=tests.settings \
+		--check --dry-run
 
 # Never what a variable names: FOLDER is a common name, and the environment may have one.
 clean: ## Remove what these commands have made here, and no other folder that you named.

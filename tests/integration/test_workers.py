@@ -26,6 +26,12 @@ WORKERS = {
     "simple": ("rqworker", "default", "--worker-class=rq.SimpleWorker"),
     "spawn": ("rqworker", "default", "--worker-class=rq.worker.SpawnWorker"),
     "pool": ("rqworker-pool", "default", "--num-workers=2"),
+    "pool of simple": (
+        "rqworker-pool",
+        "default",
+        "--num-workers=2",
+        "--worker-class=rq.SimpleWorker",
+    ),
 }
 
 
