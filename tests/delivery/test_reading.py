@@ -7,8 +7,9 @@ import pytest
 
 from eda_django.models import Delivery, OutboxEvent, Status
 from eda_django.models.clock import DatabaseNow
+from eda_django.relay import Relay
 from tests.delivery.claiming import queued
-from tests.relaying import Statements
+from tests.relaying import Recorder, Statements, happen, on_happened
 
 pytestmark = pytest.mark.django_db
 
@@ -63,3 +64,15 @@ def test_what_is_not_under_the_claim_or_not_in_the_chunk_is_left_out(
     Delivery.objects.filter(pk=ids[0]).update(**change)
     assert [row.pk for row in Delivery.objects.startable(ids[:2], token=token)] == [ids[1]]
     assert Delivery.objects.startable([], token=token) == []
+
+
+@pytest.mark.django_db(transaction=True, databases=["default", "other"])
+def test_what_was_read_knows_its_database() -> None:
+    """A receiver of a signal may follow its relations, or save something beside it."""
+    on_happened(lambda event: None)
+    happen(1, using="other")
+    Relay(using="other", transport=Recorder()).poll()
+    there = Delivery.objects.using("other")
+    row = there.get()
+    [found] = there.startable([row.pk], token=row.claim)
+    assert (found._state.db, found.event._state.db) == ("other", "other")
