@@ -141,6 +141,8 @@ class SecureWorkerMixin:
     """
 
     job_class = SecureJob
+    # Seconds, at most, between two tries to reach a Redis that is away; RQ's own is a minute.
+    max_connection_wait_time = 4.0
     queues: list[Any]
 
     def __init__(self, queues: Any, *args: Any, **kwargs: Any) -> None:

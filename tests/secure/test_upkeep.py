@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rq import Queue
+from rq import Queue, SimpleWorker, Worker
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
@@ -74,3 +74,9 @@ class TestUpkeep:
 
         worker = SecureSimpleWorker(["fast"], connection=redis_client, job_class=Own)
         assert (worker.job_class, worker.queues[0].job_class) == (Own, Own)
+
+
+def test_workers_ask_a_redis_that_is_away_every_few_seconds() -> None:
+    """RQ's own wait for up to a minute, also after it is back."""
+    for kind, plain in ((SecureWorker, Worker), (SecureSimpleWorker, SimpleWorker)):
+        assert kind.max_connection_wait_time == 4.0 < plain.max_connection_wait_time
