@@ -1,4 +1,4 @@
-"""Every promise of the design is named by tests that would fail without it."""
+"""Every promise of the design is named by tests: docs/explanation/guarantees.md says by which."""
 
 import ast
 from collections import defaultdict
