@@ -202,6 +202,7 @@ PLANTED = {
 ELSEWHERE = {
     ("Redis", "receiving a push and answering"),
     ("Redis", "the push and the worker"),
+    ("a forking worker, but not its work horse", "the subscriber's start and its end"),
     ("the connection between worker and database", "the subscriber's start and `COMMIT`"),
     (
         "nobody: an operator requeues an abandoned job in RQ while its worker lives",
