@@ -123,17 +123,18 @@ class RqTransport:
     def _take_back(self, name: str, chunks: Sequence[Chunk]) -> list[Chunk]:
         """Return which chunks have not arrived, though the MULTI that carried them went on.
 
-        It goes on after a command that fails, be it only the one that lists the names of queues:
-        then all have arrived. What is left of the others would stay for ever, and more each time.
+        It goes on after a command that fails. Where that was not the queue itself, but the list of
+        the queues' names, all have arrived, and a worker may have them. Else their jobs would stay
+        for ever, and more each time.
         """
-        arrived: set[UUID] = set()
         with suppress(RedisError), self._reach(name) as queue:
-            with suppress(ResponseError):
-                arrived = alive_in(queue, [chunk.token for chunk in chunks])
-            lost = [chunk for chunk in chunks if chunk.token not in arrived]
-            if lost:
-                queue.connection.delete(*[queue.job_class.key_for(c.job_id) for c in lost])
-        return [chunk for chunk in chunks if chunk.token not in arrived]
+            try:
+                queue.connection.llen(queue.key)
+            except ResponseError:
+                queue.connection.delete(*[queue.job_class.key_for(c.job_id) for c in chunks])
+            else:
+                return []
+        return list(chunks)
 
     def _forget_rings(self, key: str) -> None:
         """Have rings that came with the one that was heard wake nobody: a look comes next.
