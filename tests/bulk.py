@@ -1,7 +1,11 @@
 """Tables full of rows, made where they lie: one by one they would take minutes."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
 from django.core.management.color import no_style
 from django.db import connection
+from pytest_django import DjangoDbBlocker
 
 from eda_django.models import Delivery, OutboxEvent
 
@@ -89,6 +93,18 @@ def settle() -> None:
             cursor.execute(f"{verb} {model._meta.db_table}")
             if connection.vendor == "mysql":
                 cursor.fetchall()
+
+
+@contextmanager
+def committed(fill: Callable[[], None], blocker: DjangoDbBlocker) -> Iterator[None]:
+    """Fill the tables for many tests, which roll back what they change; empty them afterwards."""
+    with blocker.unblock():
+        try:
+            fill()
+            yield
+        finally:
+            for model in (Delivery, OutboxEvent):
+                model.objects.all()._raw_delete("default")
 
 
 def _fill(table: str, count: int, columns: dict[str, str]) -> None:

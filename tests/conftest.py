@@ -33,7 +33,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Have the collector leave alone what was imported: it took a tenth of all time."""
+    """Have the collector leave alone what was imported, and stays: each look at it takes time."""
     gc.collect()
     gc.freeze()
 

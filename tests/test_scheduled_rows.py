@@ -28,11 +28,8 @@ HOUR = 3600
 @pytest.fixture(scope="module")
 def filled(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
     """Fill the tables, once for all tests that read them."""
-    with django_db_blocker.unblock():
-        fill()
+    with bulk.committed(fill, django_db_blocker):
         yield
-        for model in (Delivery, OutboxEvent):
-            model.objects.all()._raw_delete("default")
 
 
 @pytest.fixture
