@@ -9,14 +9,11 @@ from typing import Any
 from uuid import uuid4
 
 from eda_django.chunks import JOB
+from tests.world import CLOSED
 
-# The one function that the tests' site lists in ALLOWED_JOBS.
-LISTED = "tests.attacker.leave_a_file"
 UNLISTED = "tests.attacker.spring"
-SECURE = {
-    "JOB_CLASS": "eda_django.secure.SecureJob",
-    "WORKER_CLASS": "eda_django.secure.SecureSimpleWorker",
-}
+# A worker of this class needs no process.
+SECURE = {**CLOSED, "WORKER_CLASS": "eda_django.secure.SecureSimpleWorker"}
 
 
 def leave_a_file(path: str) -> None:

@@ -7,7 +7,7 @@ import django
 
 from example_project import settings as shop
 from example_project.demo.redis_server import free_port
-from tests import databases
+from tests import databases, world
 
 SECRET_KEY = "only for tests"
 DEBUG = False
@@ -53,13 +53,8 @@ if "EDA_TEST_LEASE" in os.environ:
 
 # Closed to strangers' jobs, as docs/how-to/secure-redis.md tells to.
 if "EDA_TEST_SECURE" in os.environ:
-    RQ = {
-        "JOB_CLASS": "eda_django.secure.SecureJob",
-        "WORKER_CLASS": "eda_django.secure.SecureWorker",
-    }
-    for queue in RQ_QUEUES.values():
-        queue["SERIALIZER"] = "rq.serializers.JSONSerializer"
-    EDA_DJANGO["ALLOWED_JOBS"] = ["tests.attacker.leave_a_file"]
+    RQ, RQ_QUEUES = world.CLOSED, world.closed(RQ_QUEUES)
+    EDA_DJANGO["ALLOWED_JOBS"] = [world.LISTED]
 
 # What the processes say that tests start, tests read.
 if "EDA_TEST_CHILD" in os.environ:

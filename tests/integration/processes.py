@@ -104,10 +104,14 @@ class Processes:
         self._started: list[Process] = []
 
     def run(
-        self, *words: str, lease: float | None = None, redis_port: int | None = None
+        self,
+        *words: str,
+        lease: float | None = None,
+        redis_port: int | None = None,
+        trap: Path | None = None,
     ) -> Process:
         """Start a management command in a fork, which is quick; see world.configure()."""
-        return self._keep(Fork(self._log(words), be, words, lease, redis_port))
+        return self._keep(Fork(self._log(words), be, words, lease, redis_port, trap))
 
     def spawn(self, *words: str, **environment: str) -> Process:
         """Start a management command from nothing; `environment` adds to the test's own."""
@@ -156,7 +160,9 @@ def worker_words(*queues: str, kind: str = "rq.SimpleWorker") -> tuple[str, ...]
     return ("rqworker", *queues, f"--worker-class={kind}")
 
 
-def be(words: tuple[str, ...], lease: float | None, redis_port: int | None) -> None:
+def be(
+    words: tuple[str, ...], lease: float | None, redis_port: int | None, trap: Path | None
+) -> None:
     """Be the fork."""
-    world.configure(lease=lease, redis_port=redis_port)
+    world.configure(lease=lease, redis_port=redis_port, trap=trap)
     command(*words)

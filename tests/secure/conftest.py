@@ -7,15 +7,14 @@ from typing import Any
 import pytest
 
 from tests import attacker
-from tests.attacker import LISTED
-from tests.secure.refused import JSON
+from tests.world import LISTED, closed
 
 
 @pytest.fixture(autouse=True)
 def secured(settings: Any) -> None:
     """Configure the site as the docs tell to."""
     settings.RQ = attacker.SECURE
-    settings.RQ_QUEUES = {n: {**q, "SERIALIZER": JSON} for n, q in settings.RQ_QUEUES.items()}
+    settings.RQ_QUEUES = closed(settings.RQ_QUEUES)
     settings.EDA_DJANGO = {**settings.EDA_DJANGO, "ALLOWED_JOBS": [LISTED]}
 
 

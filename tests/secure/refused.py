@@ -7,7 +7,6 @@ import django_rq
 
 from tests import attacker
 
-JSON = "rq.serializers.JSONSerializer"
 TOKEN = "0" * 32
 
 

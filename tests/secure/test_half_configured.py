@@ -10,8 +10,9 @@ from rq.worker import Worker
 
 from eda_django import checks, secure
 from eda_django.secure import SecureJob
-from tests.attacker import LISTED, call, forge
+from tests.attacker import call, forge
 from tests.secure.refused import reason
+from tests.world import LISTED
 
 
 class TestHalfConfigured:

@@ -16,8 +16,9 @@ from eda_django import secure
 from eda_django.chunks import JOB
 from eda_django.exceptions import RefusedJob
 from eda_django.secure import SecureJob
-from tests.attacker import LISTED, UNLISTED, call, consume_call, forge, pickled
+from tests.attacker import UNLISTED, call, consume_call, forge, pickled
 from tests.secure.refused import TOKEN, reason, work
+from tests.world import LISTED
 
 
 class TestRefusals:

@@ -11,8 +11,9 @@ from rq.job import Job
 from rq.serializers import JSONSerializer
 
 from eda_django.secure import SecureJob, SecureSimpleWorker, SecureWorker
-from tests.attacker import LISTED, UNLISTED, call, forge, pickled
+from tests.attacker import UNLISTED, call, forge, pickled
 from tests.secure.refused import reason, work
+from tests.world import LISTED
 
 
 class TestUpkeep:

@@ -11,8 +11,9 @@ from rq import Callback
 
 from eda_django.exceptions import RefusedJob
 from tests import attacker
-from tests.attacker import LISTED, UNLISTED, call, consume_call, forge
+from tests.attacker import UNLISTED, call, consume_call, forge
 from tests.secure.refused import TOKEN, work
+from tests.world import LISTED
 
 
 class TestWhatRuns:

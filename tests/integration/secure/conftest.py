@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from tests import attacker
-from tests.attacker import LISTED
 from tests.integration.processes import Processes
-from tests.integration.secure.site import JSON, Site
+from tests.integration.secure.site import LEASE, Site
+from tests.world import LISTED, closed
 
 
 @pytest.fixture
@@ -23,6 +23,6 @@ def trap(tmp_path: Path) -> Iterator[Path]:
 @pytest.fixture
 def site(processes: Processes, trap: Path, settings: Any) -> Site:
     settings.RQ = attacker.SECURE
-    settings.EDA_DJANGO = {**settings.EDA_DJANGO, "ALLOWED_JOBS": [LISTED], "LEASE": 0.5}
-    settings.RQ_QUEUES = {n: {**q, "SERIALIZER": JSON} for n, q in settings.RQ_QUEUES.items()}
+    settings.EDA_DJANGO = {**settings.EDA_DJANGO, "ALLOWED_JOBS": [LISTED], "LEASE": LEASE}
+    settings.RQ_QUEUES = closed(settings.RQ_QUEUES)
     return Site(processes, trap)

@@ -13,7 +13,7 @@ from tests.integration.ordering import place_notes
 from tests.integration.processes import Process, Processes, relay_words
 from tests.testapp.models import Effect
 
-JSON = "rq.serializers.JSONSerializer"
+LEASE = 0.5
 KINDS = {
     "fork": ("rqworker", "default"),
     "simple": ("rqworker", "default", "--worker-class=eda_django.secure.SecureSimpleWorker"),
@@ -26,19 +26,24 @@ class Site:
 
     def __init__(self, processes: Processes, trap: Path) -> None:
         self._processes = processes
-        self._environment = {
-            "EDA_TEST_SECURE": "1",
-            "EDA_TEST_LEASE": "0.5",
-            "EDA_TEST_TRAP": str(trap),
-        }
+        self._trap = trap
 
     def relay(self) -> Process:
-        process = self._processes.spawn(*relay_words(), **self._environment)
+        process = self._processes.run(*relay_words(), lease=LEASE, trap=self._trap)
         process.says("relay started")
         return process
 
-    def worker(self, kind: str = "simple", *words: str, **environment: str) -> Process:
-        return self._processes.spawn(*KINDS[kind], *words, **self._environment, **environment)
+    def worker(self, kind: str = "simple", *words: str) -> Process:
+        return self._processes.run(*KINDS[kind], *words, lease=LEASE, trap=self._trap)
+
+    def spawn(self, kind: str, *words: str, **environment: str) -> Process:
+        """Start a worker that finds all of its settings by itself, as an operator's does."""
+        own = {
+            "EDA_TEST_SECURE": "1",
+            "EDA_TEST_LEASE": str(LEASE),
+            "EDA_TEST_TRAP": str(self._trap),
+        }
+        return self._processes.spawn(*KINDS[kind], *words, **own, **environment)
 
     def work(self) -> None:
         """Do all that is in the queue, here: it is RQ's SimpleWorker, and needs no process."""

@@ -13,10 +13,11 @@ from django.core.management import call_command
 
 from eda_django.models import Delivery, Status
 from tests import attacker
-from tests.attacker import LISTED, call, consume_call, forge, pickled, stolen
+from tests.attacker import call, consume_call, forge, pickled, stolen
 from tests.integration import ordering
 from tests.integration.secure.site import KINDS, Site, once, push_notes
 from tests.integration.test_workers import dump
+from tests.world import LISTED
 
 # The attacker has Redis, not the database.
 pytestmark = [pytest.mark.processes, pytest.mark.once]
@@ -49,7 +50,7 @@ def test_other_functions_and_pickles_do_not_run(
     redis_client.zadd("rq:wip:default", {f"{abandoned}:1": 1})
     forge(redis_client, call(LISTED, str(tmp_path / "mine")), queue="default")
     push_notes("", "")
-    worker = site.worker(kind, "--burst")
+    worker = site.spawn(kind, "--burst")
     assert worker.ends() == 0, worker.text
     for job_id in (*jobs, abandoned):
         assert redis_client.hget(f"rq:job:{job_id}", "status") == b"failed"

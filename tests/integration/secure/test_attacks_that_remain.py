@@ -14,13 +14,14 @@ from rq import Worker
 from eda_django.dispatch.queues import queue_states
 from eda_django.models import Delivery, Status
 from eda_django.models.status import UNPUSHABLE
-from tests.attacker import LISTED, call, consume_call, forge, stolen
+from tests.attacker import call, consume_call, forge, stolen
 from tests.integration import ordering
 from tests.integration.ordering import place_notes, place_orders
 from tests.integration.secure.site import Site, attempts, once, push_notes
 from tests.relaying import make_due
 from tests.testapp.models import Effect
 from tests.waiting import eventually
+from tests.world import LISTED
 
 # The attacker has Redis, not the database.
 pytestmark = [pytest.mark.processes, pytest.mark.once]

@@ -139,7 +139,7 @@ def test_killed_work_horse_delays_by_the_limit_where_no_lock_tells(
     """By that of the queue, in RQ_QUEUES, however long the job says that it may take."""
     push_notes("sleep:60:1")
     forge_limits(redis_client, attempt=10**9, job=-1)
-    worker = site.worker("fork", EDA_TEST_BARE="testapp.behave")
+    worker = site.spawn("fork", EDA_TEST_BARE="testapp.behave")
     kill_horse(redis_client)
     worker.says("killed horse")
     [waits] = Delivery.objects.all()
