@@ -11,6 +11,7 @@ from tests.demo import DemoProcess, running_demo
 from tests.waiting import PATIENCE
 
 from .chromium import MISSING, find_chromium
+from .customers import Customer
 from .operators import Office, hire
 from .shop import start_afresh
 
@@ -76,6 +77,14 @@ def office(
     """Return where operators sit down."""
     with Office(chromium, stand.address(), screenshots, badges) as opened:
         yield opened
+
+
+@pytest.fixture
+def customer(chromium: Browser, stand: DemoProcess, screenshots: Path) -> Iterator[Customer]:
+    """Return somebody at the shop, whose cart is empty."""
+    context = chromium.new_context()
+    yield Customer(context, stand.address(), screenshots)
+    context.close()
 
 
 @pytest.fixture

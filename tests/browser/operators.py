@@ -1,4 +1,4 @@
-"""Somebody at the console, with a camera, and an eye on what must not happen."""
+"""Operators at the console, and the office that they sit in."""
 
 import os
 import re
@@ -7,20 +7,16 @@ import sys
 from pathlib import Path
 from types import TracebackType
 from typing import Any
-from urllib.parse import urlsplit
 
-from axe_playwright_python.base import AXE_SCRIPT
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request
+from playwright.sync_api import Browser, ConsoleMessage
 
 from tests.demo import PRIVATE, DemoProcess
 from tests.waiting import PATIENCE
 
 from .shop import SUBSCRIBER
+from .visitors import Visitor
 
 PASSWORD = "woken at night"
-SIZES = {"desktop": (1280, 900), "phone": (390, 844)}
-SCHEMES: Any = ("light", "dark")
-MODES = [(size, scheme) for size in SIZES for scheme in SCHEMES]
 # Who is staff, and the permissions of the library that each has; None for a superuser.
 STAFF = {
     "root": None,
@@ -35,18 +31,6 @@ for name, permissions in {staff!r}.items():
     made.save()
     made.user_permissions.set(Permission.objects.filter(codename__in=permissions or []))
 """
-# What axe-core calls a violation of these weights fails the test.
-GRAVE = ("serious", "critical")
-AXE = "options => axe.run({resultTypes: ['violations'], ...options}).then(one => one.violations)"
-CONTRAST = "color-contrast"
-# What to look at in which mode: colours are those of the scheme, whatever the screen, and all else
-# is the screen's, whatever the scheme. To reckon the colours takes longest.
-RULES: dict[tuple[str, str], Any] = {
-    ("desktop", "light"): {},
-    ("desktop", "dark"): {"runOnly": [CONTRAST]},
-    ("phone", "light"): {"rules": {CONTRAST: {"enabled": False}}},
-}
-IS_STILL = "() => document.getAnimations().every(one => one.playState !== 'running')"
 
 
 def hire(demo: DemoProcess) -> None:
@@ -79,7 +63,8 @@ class Office:
 
     def seat(self, name: str, *, scripts: bool = True) -> "Operator":
         """Return an operator who is logged in."""
-        operator = Operator(self.browser, self.address, self.screenshots, scripts=scripts)
+        context = self.browser.new_context(java_script_enabled=scripts)
+        operator = Operator(context, self.address, self.screenshots)
         self.operators.append(operator)
         if name in self.badges:
             operator.context.add_cookies(self.badges[name])
@@ -101,31 +86,13 @@ class Office:
             operator.context.close()
 
 
-class Operator:
-    """A browser, and whoever sits before it."""
+class Operator(Visitor):
+    """Somebody at the console."""
 
-    def __init__(
-        self, browser: Browser, address: str, screenshots: Path, *, scripts: bool = True
-    ) -> None:
-        self.address = address
-        self.screenshots = screenshots
-        self.complaints: list[str] = []
-        self.context = browser.new_context(java_script_enabled=scripts)
-        self.page: Page = self.context.new_page()
-        self.page.set_default_timeout(PATIENCE * 1000)
-        self.page.on("console", self._hear)
-        self.page.on("pageerror", lambda error: self.complaints.append(f"script: {error}"))
-        self.page.on("request", self._check_host)
-        self.look("desktop", "light")
-
-    def look(self, size: str, scheme: Any) -> None:
-        """Have a screen of this size, and colours of this scheme."""
-        self.mode, (self.width, height) = f"{size}-{scheme}", SIZES[size]
-        self.page.set_viewport_size({"width": self.width, "height": height})
-        self.page.emulate_media(color_scheme=scheme)
+    place = "console"
 
     def log_in(self, name: str) -> None:
-        self.page.goto(f"{self.address}admin/login/?next=/admin/")
+        self.open("admin/login/?next=/admin/")
         self.page.fill("#id_username", name)
         self.page.fill("#id_password", PASSWORD)
         self.page.click("input[type=submit]")
@@ -133,9 +100,7 @@ class Operator:
 
     def go(self, path: str) -> int:
         """Open a page of the console and return the status of the answer."""
-        answer = self.page.goto(f"{self.address}admin/eda_django/{path}")
-        assert answer is not None
-        return answer.status
+        return self.open(f"admin/eda_django/{path}")
 
     def open_group(self) -> None:
         """Open the group of the payments that fail."""
@@ -145,39 +110,7 @@ class Operator:
     def press(self, button: str) -> None:
         self.page.get_by_role("button", name=button, exact=True).click()
 
-    def shoot(self, name: str) -> None:
-        path = self.screenshots / f"console-{name}-{self.mode}.png"
-        self.page.screenshot(path=path, full_page=True)
-
-    def inspect(self, name: str) -> None:
-        """Take pictures in every mode; complain of what is wider than the screen, and of axe's."""
-        self.page.evaluate(AXE_SCRIPT)
-        for mode in MODES:
-            self.look(*mode)
-            # Colours of links and buttons fade from one scheme into the other.
-            self.page.wait_for_function(IS_STILL, polling=50)
-            self.shoot(name)
-            width = self.page.evaluate("document.documentElement.scrollWidth")
-            if width > self.width:
-                self.complaints.append(f"{name} is {width} wide, {self.mode}")
-            if mode in RULES:
-                self._ask_axe(name, RULES[mode])
-        self.look(*MODES[0])
-
-    def _ask_axe(self, name: str, options: Any) -> None:
-        self.complaints += [
-            f"{name}, {self.mode}: {one['id']} {[node['html'] for node in one['nodes']][:3]}"
-            for one in self.page.evaluate(AXE, options)
-            if one["impact"] in GRAVE
-        ]
-
-    def _hear(self, message: ConsoleMessage) -> None:
+    def expects(self, message: ConsoleMessage) -> bool:
         # Django's admin names no icon, so that browsers ask for the site's.
         is_icon = message.location["url"].endswith("/favicon.ico")
-        if message.type in ("error", "warning") and not is_icon:
-            self.complaints.append(f"console: {message.text} {self.page.url}")
-
-    def _check_host(self, request: Request) -> None:
-        target = urlsplit(request.url)
-        if target.scheme in ("http", "https", "ws") and not request.url.startswith(self.address):
-            self.complaints.append(f"request to {request.url}")
+        return is_icon or super().expects(message)
