@@ -55,14 +55,19 @@ def gateway_of(demo: DemoProcess) -> Path:
     return demo.folder / "gateway_is_back"
 
 
-def start_afresh(demo: DemoProcess) -> None:
-    """Let what is under way come to its end, and empty the outbox and the admin's log."""
-    gateway_of(demo).touch()
+def settle(demo: DemoProcess) -> None:
+    """Let what is under way come to its end."""
 
     def is_quiet() -> bool:
         return not count(demo, "relayed_at IS NULL", table=EVENTS) and not count(demo, OPEN)
 
     eventually(is_quiet, "a quiet shop", every=0.1)
+
+
+def start_afresh(demo: DemoProcess) -> None:
+    """Let what is under way come to its end, and empty the outbox and the admin's log."""
+    gateway_of(demo).touch()
+    settle(demo)
     for model in WRITTEN:
         ask(demo, f"DELETE FROM {model._meta.db_table}")  # noqa: S608
     gateway_of(demo).unlink()
