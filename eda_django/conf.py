@@ -81,7 +81,7 @@ OPTIONS: Mapping[str, Option] = {
         help="The most events or deliveries that the relay claims in one transaction.",
     ),
     "CHUNK_SIZE": Option(
-        default=25,
+        default=50,
         must_be=_COUNT,
         accepts=_count,
         help="The most deliveries that one RQ job carries.",

@@ -89,7 +89,7 @@ def test_every_key_is_optional_and_every_default_is_right(settings: Any):
         "SOURCE": "django",
         "QUEUE": "default",
         "BATCH_SIZE": 500,
-        "CHUNK_SIZE": 25,
+        "CHUNK_SIZE": 50,
         "POLL_INTERVAL": 5.0,
         "LEASE": 30.0,
         "RETENTION": timedelta(days=30),

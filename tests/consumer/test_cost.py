@@ -9,7 +9,7 @@ from tests.relaying import Statements
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("count", [1, 10, 25])
+@pytest.mark.parametrize("count", [1, 10, 50])
 def test_chunk_costs_three_statements_a_delivery_and_two_more(count: int) -> None:
     """One locks, one is the subscriber's, one settles and starts the next."""
     chunk = one_chunk(count)
