@@ -55,6 +55,12 @@ class TestAlive:
         redis_client.set(f"rq:job:{broken.job_id}", "no hash")
         assert alive(broken, waiting, lost) == {waiting.token}
 
+    def test_queue_that_is_no_list_is_no_outage(self, redis_client: Any) -> None:
+        """G4: what is unknown counts as alive, and the relay goes on."""
+        chunk = a_chunk()
+        redis_client.set("rq:queue:fast", "no list")
+        assert alive(chunk) == {chunk.token}
+
     def test_job_popped_by_a_worker_that_died_is_not_alive(self, redis_client: Any) -> None:
         chunk = a_chunk()
         push(chunk)

@@ -1,6 +1,7 @@
 """What goes into Redis: jobs that carry ids, and what becomes of those that don't get there."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import django_rq
@@ -23,6 +24,17 @@ def fetch(chunk: Chunk) -> Job:
     job = queue.fetch_job(chunk.job_id)
     assert job is not None
     return job
+
+
+@contextmanager
+def full(client: Any) -> Iterator[None]:
+    """Have Redis take nothing new."""
+    before = client.config_get("maxmemory")
+    client.config_set("maxmemory", 1)
+    try:
+        yield
+    finally:
+        client.config_set("maxmemory", before["maxmemory"])
 
 
 class BrokenQueue(Queue):
@@ -127,6 +139,12 @@ class TestPush:
             now += rq_transport.REST
             push(lost, transport=transport)
             assert server.connections > tried
+
+    def test_what_a_full_redis_refuses_is_not_taken_for_pushed(self, redis_client: Any) -> None:
+        """G2: it would wait for its lease, again and again."""
+        with full(redis_client), pytest.raises(TransportUnavailable, match="maxmemory"):
+            push(a_chunk())
+        assert redis_client.keys("rq:*") == []
 
     def test_push_raises_when_every_redis_is_away(self, settings: Any) -> None:
         with (
