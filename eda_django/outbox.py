@@ -73,8 +73,8 @@ def publish_many(
     """Write many events with one INSERT; return their envelopes in the same order.
 
     Each item is a payload of a declared class, or a pair of an event's class or name and the
-    payload. `key` is called with each payload. SQLite takes an INSERT for every few dozen.
-    Raises what publish() raises, and then publishes none of them.
+    payload. `key` is called with each payload. Raises what publish() raises, and then publishes
+    none of them.
     """
     if key is not None and not callable(key):
         raise InvalidEvent(

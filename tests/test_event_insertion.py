@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from eda_django import Event
 from eda_django.models import NewEvent, OutboxEvent, event_insertion, insert_events
-from eda_django.models.event_insertion import _PARAMETERS, FEW
+from eda_django.models.event_insertion import FEW
 
 # Letters of one byte and of four, a quotation mark, a placeholder, and what JSON escapes.
 WORDS = "Zoë 🧾 'it' %s \\ \n"
@@ -77,25 +77,35 @@ def test_no_events_take_no_statement(django_assert_num_queries: Any) -> None:
 
 @pytest.mark.django_db(transaction=True, databases=["default", "other"])
 @pytest.mark.parametrize("alias", ["default", "other"])
-def test_an_insert_that_fails_halfway_leaves_nothing(
-    monkeypatch: pytest.MonkeyPatch, alias: str
-) -> None:
-    """G1: also where many events take several statements, and no transaction is open."""
-    # Of the class: from Django 6.0 on SQLite's is a property.
-    monkeypatch.setattr(type(connection.features), "max_query_params", 2 * _PARAMETERS)
-    sent = [full(number) for number in range(3)]
+@pytest.mark.parametrize("count", [3, 100])
+def test_an_insert_that_fails_halfway_leaves_nothing(alias: str, count: int) -> None:
+    """G1: also where no transaction is open."""
+    sent = [full(number) for number in range(count)]
     with pytest.raises(IntegrityError):
         insert_events(connections[alias], [new(envelope) for envelope in (*sent, sent[0])])
     assert not OutboxEvent.objects.using(alias).exists()
 
 
 @pytest.mark.django_db
-def test_json_is_stored_in_ascii_where_the_database_keeps_its_text() -> None:
+@pytest.mark.parametrize("count", [1, FEW + 1, 1_000])
+def test_however_many_they_are_they_take_one_statement(
+    count: int, django_assert_num_queries: Any
+) -> None:
+    sent = [new(full(number)) for number in range(count)]
+    with django_assert_num_queries(1):
+        insert_events(connection, sent)
+    found = OutboxEvent.objects.order_by("pk").values_list("correlation_id", flat=True)
+    assert list(found) == [event.envelope.correlation_id for event in sent]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("count", [1, FEW + 1])
+def test_json_is_stored_in_ascii_where_the_database_keeps_its_text(count: int) -> None:
     """A connection or a column of MySQL may know no letters of four bytes."""
-    insert_events(connection, [new(full(1))])
+    insert_events(connection, [new(full(number)) for number in range(count)])
     with connection.cursor() as cursor:
         cursor.execute("SELECT data, headers FROM eda_django_outboxevent")
-        stored = [str(text) for text in cursor.fetchone()]
+        stored = [str(text) for row in cursor.fetchall() for text in row]
     assert all(text.isascii() for text in stored) == (connection.vendor != "postgresql")
 
 

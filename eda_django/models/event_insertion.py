@@ -1,8 +1,8 @@
 """Inserting events: what publish() pays for.
 
-Raw, because Django's compiler takes longer over a row than the database does. On PostgreSQL many
-events travel as one JSON text, because a driver takes long over parameters; with a few the database
-is sooner through with VALUES.
+Raw, because Django's compiler takes longer over a row than the database does. Many events travel as
+one JSON text: to PostgreSQL because a driver takes long over parameters, to SQLite because it takes
+no more than 999. With a few the database is sooner through with VALUES.
 """
 
 import json
@@ -21,7 +21,6 @@ _INSERT = """INSERT INTO eda_django_outboxevent
 {rows}"""
 _VALUES = "(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, NULL, '')"
 _KEYED_VALUES = "(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, '')"
-_PARAMETERS = _KEYED_VALUES.count("%s")
 # Not jsonb, which holds no more than 256 MiB at once.
 _RECORDS = """SELECT e.event_id, e.type, e.version, e.source, e.key, e.data, e.headers,
        e.correlation_id, e.causation_id, e.time, e.idempotency_key, ''
@@ -29,6 +28,13 @@ FROM json_to_recordset(%s::json) AS e(
        event_id uuid, type text, version smallint, source text, key text, data jsonb,
        headers jsonb, correlation_id text, causation_id uuid, time timestamptz,
        idempotency_key text)"""
+# In the order in which VALUES has them.
+_ARRAYS = """SELECT json_extract(e.value, '$[0]'), json_extract(e.value, '$[1]'),
+       json_extract(e.value, '$[2]'), json_extract(e.value, '$[3]'), json_extract(e.value, '$[4]'),
+       json_extract(e.value, '$[5]'), json_extract(e.value, '$[6]'), json_extract(e.value, '$[7]'),
+       json_extract(e.value, '$[8]'), json_extract(e.value, '$[9]'), json_extract(e.value, '$[10]'),
+       ''
+FROM json_each(%s) e ORDER BY e.key"""
 # Events up to which VALUES is quicker: psycopg keeps no statement of more than 50 parameters, and
 # would take each apart anew.
 FEW = 5
@@ -43,38 +49,39 @@ class NewEvent(NamedTuple):
 
 
 def insert_events(connection: BaseDatabaseWrapper, events: Sequence[NewEvent]) -> None:
-    """Insert events with one statement; on SQLite with one for every few dozen.
+    """Insert events with one statement: all or none.
 
-    All or none: where it fails, the transaction that is open can only be rolled back. Raises
-    IntegrityError if an idempotency key is taken.
+    Where it fails, the transaction that is open can only be rolled back. Raises IntegrityError if
+    an idempotency key is taken.
     """
-    if not connection.in_atomic_block:
-        with transaction.atomic(using=connection.alias):
-            _insert(connection, events)
+    if not events:
         return
     # Have Django know of a failure, as save() does: after a deadlock InnoDB has undone the whole
     # transaction, and what comes next would be committed alone.
     with transaction.mark_for_rollback_on_error(using=connection.alias):
-        _insert(connection, events)
+        _execute(connection, *_rows(connection, events))
 
 
-def _insert(connection: BaseDatabaseWrapper, events: Sequence[NewEvent]) -> None:
-    if connection.vendor == "postgresql" and len(events) > FEW:
-        _execute(connection, _RECORDS, [_as_records(events)])
-        return
-    most = connection.features.max_query_params
-    step = most // _PARAMETERS if most else len(events) or 1
-    for start in range(0, len(events), step):
-        some = events[start : start + step]
-        params = [value for event in some for value in _parameters(connection, event)]
-        values = ", ".join([_KEYED_VALUES if e.idempotency_key else _VALUES for e in some])
-        _execute(connection, f"VALUES {values}", params)
+def _rows(connection: BaseDatabaseWrapper, events: Sequence[NewEvent]) -> tuple[str, list[Any]]:
+    """Return what follows the columns in the INSERT, and its parameters."""
+    if len(events) > FEW and connection.vendor == "postgresql":
+        return _RECORDS, [_as_records(events)]
+    if len(events) > FEW and connection.vendor == "sqlite":
+        return _ARRAYS, [dumps([_in_order(connection, event) for event in events])]
+    params = [value for event in events for value in _parameters(connection, event)]
+    values = ", ".join([_KEYED_VALUES if e.idempotency_key else _VALUES for e in events])
+    return f"VALUES {values}", params
 
 
 def _execute(connection: BaseDatabaseWrapper, rows: str, params: list[Any]) -> None:
     sql = _INSERT.format(key=connection.ops.quote_name("key"), rows=rows)
     with connection.cursor() as cursor:
         cursor.execute(sql, params)
+
+
+def _in_order(connection: BaseDatabaseWrapper, event: NewEvent) -> tuple[Any, ...]:
+    fields = _parameters(connection, event)
+    return fields if event.idempotency_key else (*fields, None)
 
 
 def _parameters(connection: BaseDatabaseWrapper, event: NewEvent) -> tuple[Any, ...]:
