@@ -1,19 +1,16 @@
 """`manage.py check`: wrong use found before it is three in the morning."""
 
-import sys
-from collections.abc import Sequence
 from typing import Any
 
 from django.conf import settings
 from django.core import checks
 from django.core.checks import CheckMessage, Tags
-from django.db import OperationalError, connections, router
 
 from . import conf, payloads, secure
 from .check_messages import error, warning
+from .database_checks import check_sqlite, check_tables
 from .events import types
 from .exceptions import InvalidEventType
-from .models import OutboxEvent
 from .subscription_checks import check_default_queue, check_subscriptions
 
 # Seconds. A worker takes about three from getting a job to starting it where each of its calls to
@@ -33,7 +30,7 @@ def register() -> None:
         check_secure,
     ):
         checks.register(check, "eda_django")
-    checks.register(check_databases, Tags.database)
+    checks.register(check_tables, Tags.database)
     checks.register(check_sqlite, "eda_django")
 
 
@@ -98,50 +95,3 @@ def check_secure(**_: Any) -> list[CheckMessage]:
             )
         )
     return found
-
-
-def check_databases(databases: Sequence[str] | None = None, **_: Any) -> list[CheckMessage]:
-    """W003: a database in use without the outbox table."""
-    # `migrate` runs this check right before it makes the table.
-    if "migrate" in sys.argv[:2]:
-        return []
-    return [
-        warning(
-            "W003",
-            f"Database {alias!r} has no table {OutboxEvent._meta.db_table!r}, so publish() and "
-            f"the relay fail there.",
-            f"Run: manage.py migrate --database={alias} eda_django",
-        )
-        for alias in databases or ()
-        if router.allow_migrate_model(alias, OutboxEvent) and not has_outbox(alias)
-    ]
-
-
-def check_sqlite(**_: Any) -> list[CheckMessage]:
-    """W004: SQLite that refuses to wait for its one writer."""
-    return [
-        warning(
-            "W004",
-            f"Database {alias!r} is SQLite without transaction_mode 'IMMEDIATE': a subscriber "
-            f"that reads before it writes fails with 'database is locked' when others write.",
-            "Set DATABASES[…]['OPTIONS'] = {'transaction_mode': 'IMMEDIATE', 'timeout': 30}.",
-        )
-        for alias in connections
-        if connections[alias].vendor == "sqlite"
-        and router.allow_migrate_model(alias, OutboxEvent)
-        and not _locks_at_once(alias)
-    ]
-
-
-def _locks_at_once(alias: str) -> bool:
-    mode = settings.DATABASES[alias].get("OPTIONS", {}).get("transaction_mode")
-    return str(mode).upper() in ("IMMEDIATE", "EXCLUSIVE")
-
-
-def has_outbox(using: str) -> bool:
-    """Return whether the outbox table exists; True, too, if the database can't be asked."""
-    try:
-        return OutboxEvent._meta.db_table in connections[using].introspection.table_names()
-    except OperationalError:
-        # What is away now says nothing about its tables, and whoever needs it will say so.
-        return True

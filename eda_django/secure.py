@@ -19,6 +19,7 @@ from rq.serializers import JSONSerializer, resolve_serializer
 
 from . import conf
 from .chunks import JOB
+from .dispatch.jobs import is_one_keys
 from .exceptions import RefusedJob
 from .job_arguments import shown
 
@@ -58,7 +59,7 @@ class SecureJob(Job):
         try:
             return super().fetch(id, connection=connection, serializer=serializer)
         except ResponseError as error:
-            if "WRONGTYPE" not in str(error):
+            if not is_one_keys(error):
                 raise
             # Each worker to come would meet it, and end.
             raise NoSuchJobError(f"What stands in the place of job {id} is none.") from None

@@ -22,7 +22,7 @@ def test_a_clean_project_is_silent():
     assert found(tags=["eda_django"]) == []
 
 
-OURS = ("eda_django.checks", "eda_django.subscription_checks")
+OURS = ("eda_django.checks", "eda_django.database_checks", "eda_django.subscription_checks")
 
 
 def test_the_checks_are_registered_once():

@@ -1,12 +1,13 @@
 """`manage.py check`: each warning has a test that provokes it."""
 
+from importlib import import_module
 from typing import Any
 
 import pytest
 from django.db import OperationalError, connection, connections
 from django.test import override_settings
 
-from eda_django import checks, subscribes
+from eda_django import database_checks, subscribes
 from eda_django.models import OutboxEvent
 from tests.checks.checking import ON_EVENT, WARNING, assert_one, found, on_event
 from tests.testapp.events import Noted
@@ -116,8 +117,8 @@ def test_w003_is_silent_about_a_database_that_is_away(monkeypatch: pytest.Monkey
         raise OperationalError("could not connect")
 
     monkeypatch.setattr(connection.introspection, "table_names", away)
-    assert checks.has_outbox("default")
-    assert checks.check_databases(databases=["default"]) == []
+    assert database_checks.has_outbox("default")
+    assert [m.id for m in database_checks.check_tables(databases=["default"])] == []
 
 
 @pytest.fixture
@@ -167,3 +168,46 @@ def test_w006_is_silent_about_any_other_lease(options: dict[str, Any]):
 def test_w006_is_silent_about_what_is_an_error():
     with override_settings(EDA_DJANGO={"LEASE": -1}):
         assert [m.id for m in found()] == ["eda_django.E001"]
+
+
+@pytest.mark.django_db(databases=["default", "other"])
+def test_w007_is_silent_about_tables_as_migrate_makes_them():
+    assert found(databases=["default", "other"]) == []
+
+
+only_postgresql = pytest.mark.skipif(
+    connection.vendor != "postgresql", reason="Only PostgreSQL has a vacuum."
+)
+
+
+@only_postgresql
+@pytest.mark.django_db
+def test_w007_a_table_without_its_storage_parameters():
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "ALTER TABLE eda_django_delivery RESET (autovacuum_vacuum_threshold, "
+            "autovacuum_analyze_threshold)"
+        )
+    assert_one(
+        "W007",
+        WARNING,
+        "Table 'eda_django_delivery' on database 'default' has lost its storage parameters "
+        "autovacuum_analyze_threshold, autovacuum_vacuum_threshold: PostgreSQL vacuums it too "
+        "late, and claims get slower.",
+        "Set them again, with the statement of that page or with values of your own.",
+        obj=None,
+        databases=["default"],
+    )
+
+
+@only_postgresql
+@pytest.mark.django_db
+def test_w007_is_silent_about_values_of_the_sites_own():
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE eda_django_delivery SET (autovacuum_vacuum_threshold = 7)")
+    assert found(databases=["default"]) == []
+
+
+def test_w007_knows_the_parameters_that_the_migration_sets():
+    migration = import_module("eda_django.migrations.0002_autovacuum")
+    assert set(migration.OPTIONS) == database_checks.STORAGE_PARAMETERS

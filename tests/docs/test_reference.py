@@ -18,6 +18,7 @@ from eda_django import (
     check_messages,
     checks,
     conf,
+    database_checks,
     exceptions,
     signals,
     subscription_checks,
@@ -40,8 +41,8 @@ def test_settings_page_has_every_key_with_its_default() -> None:
 
 
 def test_checks_page_has_every_check_and_no_other() -> None:
-    sources = inspect.getsource(checks) + inspect.getsource(subscription_checks)
-    in_code = set(re.findall(r'"([EW]\d{3})"', sources))
+    modules = (checks, subscription_checks, database_checks)
+    in_code = set(re.findall(r'"([EW]\d{3})"', "".join(map(inspect.getsource, modules))))
     assert in_code
     assert set(headings(DOCS / "reference/checks.md")[1:]) == in_code
 

@@ -13,7 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, InterfaceError, OperationalError, connections
 
-from eda_django.checks import has_outbox
+from eda_django.database_checks import has_outbox
 from eda_django.dispatch import default_queue
 from eda_django.exceptions import TransportUnavailable
 from eda_django.inline import InlineTransport

@@ -1,0 +1,105 @@
+"""The system checks of databases: their tables, and how they are set up."""
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import CheckMessage
+from django.db import OperationalError, connections, router
+
+from .check_messages import warning
+from .models import Delivery, OutboxEvent
+
+# What migration 0002 sets for both tables on PostgreSQL; a site may have other values.
+STORAGE_PARAMETERS = frozenset(
+    {
+        "autovacuum_vacuum_scale_factor",
+        "autovacuum_vacuum_threshold",
+        "autovacuum_vacuum_insert_scale_factor",
+        "autovacuum_analyze_scale_factor",
+        "autovacuum_analyze_threshold",
+    }
+)
+
+
+def check_tables(databases: Sequence[str] | None = None, **_: Any) -> list[CheckMessage]:
+    """W003 and W007: a database in use without the outbox table, or without its parameters."""
+    # `migrate` runs this check right before it makes the tables.
+    if "migrate" in sys.argv[:2]:
+        return []
+    found: list[CheckMessage] = []
+    for alias in databases or ():
+        if not router.allow_migrate_model(alias, OutboxEvent):
+            continue
+        found += _check_storage(alias) if has_outbox(alias) else [_no_table(alias)]
+    return found
+
+
+def _no_table(alias: str) -> CheckMessage:
+    return warning(
+        "W003",
+        f"Database {alias!r} has no table {OutboxEvent._meta.db_table!r}, so publish() and "
+        f"the relay fail there.",
+        f"Run: manage.py migrate --database={alias} eda_django",
+    )
+
+
+def _check_storage(alias: str) -> list[CheckMessage]:
+    tables = (OutboxEvent._meta.db_table, Delivery._meta.db_table)
+    return [
+        warning(
+            "W007",
+            f"Table {table!r} on database {alias!r} has lost its storage parameters "
+            f"{', '.join(missing)}: PostgreSQL vacuums it too late, and claims get slower.",
+            "Set them again, with the statement of that page or with values of your own.",
+        )
+        for table in tables
+        if (missing := sorted(_missing_parameters(alias, table)))
+    ]
+
+
+def _missing_parameters(alias: str, table: str) -> frozenset[str]:
+    connection = connections[alias]
+    if connection.vendor != "postgresql":
+        return frozenset()
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT unnest(reloptions) FROM pg_class WHERE oid = to_regclass(quote_ident(%s))",
+                [table],
+            )
+            options = [option for (option,) in cursor.fetchall()]
+    except OperationalError:
+        return frozenset()
+    return STORAGE_PARAMETERS - {option.split("=")[0] for option in options}
+
+
+def check_sqlite(**_: Any) -> list[CheckMessage]:
+    """W004: SQLite that refuses to wait for its one writer."""
+    return [
+        warning(
+            "W004",
+            f"Database {alias!r} is SQLite without transaction_mode 'IMMEDIATE': a subscriber "
+            f"that reads before it writes fails with 'database is locked' when others write.",
+            "Set DATABASES[…]['OPTIONS'] = {'transaction_mode': 'IMMEDIATE', 'timeout': 30}.",
+        )
+        for alias in connections
+        if connections[alias].vendor == "sqlite"
+        and router.allow_migrate_model(alias, OutboxEvent)
+        and not _locks_at_once(alias)
+    ]
+
+
+def _locks_at_once(alias: str) -> bool:
+    mode = settings.DATABASES[alias].get("OPTIONS", {}).get("transaction_mode")
+    return str(mode).upper() in ("IMMEDIATE", "EXCLUSIVE")
+
+
+def has_outbox(using: str) -> bool:
+    """Return whether the outbox table exists; True, too, if the database can't be asked."""
+    try:
+        return OutboxEvent._meta.db_table in connections[using].introspection.table_names()
+    except OperationalError:
+        # What is away now says nothing about its tables, and whoever needs it will say so.
+        return True
