@@ -51,7 +51,7 @@ def publish(
     that is not in DATABASES.
     """
     declared, payload = resolve(event, payload)
-    connection = _in_transaction(using, "publish()")
+    connection = _in_transaction(using, "publish()", declared.name)
     options = _Options(headers, correlation_id)
     new = _prepare(declared, payload, options, key=key, idempotency_key=idempotency_key)
     if new.idempotency_key is None:
@@ -215,13 +215,14 @@ def known_database(alias: str) -> str:
     return alias
 
 
-def _in_transaction(using: str | None, call: str) -> BaseDatabaseWrapper:
+def _in_transaction(using: str | None, call: str, event: str = "") -> BaseDatabaseWrapper:
     """Return the connection to write with. Raises NotInTransaction if none is open there."""
     alias = database(using)
     connection: BaseDatabaseWrapper = connections[alias]
     if not connection.in_atomic_block and conf.get("REQUIRE_ATOMIC"):
+        what = f"{call} of event {event!r}" if event else call
         raise NotInTransaction(
-            f"{call} was called outside a transaction on database {alias!r}, so what it publishes "
+            f"{what} was called outside a transaction on database {alias!r}, so what it publishes "
             f"could exist without the change it tells of. {_way_into_transaction(alias, call)}"
         )
     return connection

@@ -89,7 +89,10 @@ def test_without_using_the_router_says_where_the_row_goes():
 @pytest.mark.django_db(transaction=True, databases=["default", "other"])
 @pytest.mark.parametrize(
     ("name", "call"),
-    [("publish()", publish), ("publish_many()", lambda e, **o: publish_many([e], **o))],
+    [
+        ("publish() of event 'testapp.noted'", publish),
+        ("publish_many()", lambda e, **o: publish_many([e], **o)),
+    ],
 )
 def test_publishing_outside_a_transaction_is_refused(name: str, call: Callable[..., Any]):
     """G1: a silent dual write is the bug that the library exists to prevent."""
@@ -110,7 +113,7 @@ def test_publishing_outside_a_transaction_is_refused(name: str, call: Callable[.
 @pytest.mark.parametrize(
     ("name", "call", "way_out"),
     [
-        ("publish()", lambda: publish(Noted("a")), "await apublish()."),
+        ("publish() of event 'testapp.noted'", lambda: publish(Noted("a")), "await apublish()."),
         (
             "publish_many()",
             lambda: publish_many([Noted("a")]),
