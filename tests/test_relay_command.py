@@ -41,6 +41,14 @@ class TestMessages:
         with pytest.raises(CommandError, match=message):
             call_command("relay", "--database=nowhere")
 
+    def test_interval_of_looks_is_refused_where_there_is_one_look(self) -> None:
+        message = re.escape(
+            "--poll-interval 0.5 does nothing with --once, which looks once and ends. Leave one "
+            "of them out."
+        )
+        with pytest.raises(CommandError, match=message):
+            call_command("relay", "--once", "--poll-interval=0.5")
+
     def test_database_without_an_outbox_says_how_to_make_it(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:

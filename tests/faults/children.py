@@ -83,7 +83,8 @@ class Children:
         return self.start(at, publish, kind, list(behaviours), fate=fate)
 
     def relay(self, *words: str, at: str = "", fate: Fate = Fate.DEATH) -> Child:
-        return self.start(at, command, "relay", "--poll-interval=0.1", *words, fate=fate)
+        often = () if "--once" in words else ("--poll-interval=0.1",)
+        return self.start(at, command, "relay", *often, *words, fate=fate)
 
     def worker(
         self, *queues: str, kind: str = SIMPLE, at: str = "", fate: Fate = Fate.DEATH

@@ -58,6 +58,11 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         using = options["database"]
+        if options["once"] and options["poll_interval"]:
+            raise CommandError(
+                f"--poll-interval {options['poll_interval']:g} does nothing with --once, which "
+                f"looks once and ends. Leave one of them out."
+            )
         self._require_outbox(using)
         if not options["inline"]:
             self._require_queue()
