@@ -18,7 +18,8 @@ async function redraw(region) {
   if (!answer.ok) return false;
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   const fresh = page.getElementById(region.id);
-  if (!fresh) return false;
+  // What is pressed must still be there when it is let go, or nothing comes of the click.
+  if (!fresh || region.querySelector(":is(a, button):active")) return false;
   const focused = region.contains(document.activeElement) ? document.activeElement.id : "";
   region.replaceChildren(...fresh.childNodes);
   localTimes(region);

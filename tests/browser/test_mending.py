@@ -147,6 +147,22 @@ def test_a_click_into_the_page_does_not_stop_its_refresh(
     expect(page.locator("#eda-subscriptions")).to_be_focused()
 
 
+def test_what_is_pressed_stays_until_it_is_let_go(failing: DemoProcess, office: Office) -> None:
+    """A refresh between would take the click away."""
+    root = office.seat("viewer")
+    page = root.page
+    page.clock.install()
+    page.goto(f"{failing.address()}admin/eda_django/overview/")
+    page.evaluate("document.getElementById('eda-live').dataset.seen = 'yes'")
+    page.locator("#eda-live a[href]").first.hover()
+    page.mouse.down()
+    page.clock.run_for("00:25")
+    expect(page.locator("#eda-live[data-seen]")).to_be_visible()
+    page.mouse.up()
+    page.wait_for_url(lambda address: not address.endswith("/overview/"))
+    assert root.complaints == []
+
+
 def test_no_id_that_a_page_may_have_stops_its_refresh(failing: DemoProcess, office: Office) -> None:
     root = office.seat("viewer")
     page = root.page

@@ -1,6 +1,7 @@
 """What there is to see in the shop, and on which screens: every page, in its states."""
 
 from collections.abc import Iterator
+from itertools import count
 
 import pytest
 from playwright.sync_api import expect
@@ -110,6 +111,29 @@ def test_services_on_desktop_and_phone_in_light_and_dark(customer: Customer) -> 
     numbers = customer.page.locator("[data-service=payments] .numbers dd")
     expect(numbers).to_have_text(["1", "0", "1"])
     customer.inspect("services")
+    assert customer.complaints == []
+
+
+def test_a_button_that_is_pressed_stays_until_it_is_let_go(customer: Customer) -> None:
+    """What changes meanwhile is drawn afterwards; else the click would be lost."""
+    page = customer.page
+    looks = count()
+    page.route("**/status.json", lambda route: route.fulfill(json={"look": next(looks)}))
+    customer.open("services/")
+    button = page.locator("#switch-billing")
+    button.evaluate("one => { one.dataset.seen = 'yes' }")
+    expect(page.locator("#switch-billing:not([data-seen])")).to_be_visible()
+    button.evaluate("one => { one.dataset.seen = 'yes' }")
+    button.hover()
+    page.mouse.down()
+    for _ in range(3):
+        # The page is asked for whenever the status is another one.
+        with page.expect_response(page.url):
+            pass
+    expect(page.locator("#switch-billing[data-seen]")).to_be_visible()
+    page.mouse.move(0, 0)
+    page.mouse.up()
+    expect(page.locator("#switch-billing:not([data-seen])")).to_be_visible()
     assert customer.complaints == []
 
 

@@ -10,9 +10,10 @@
     // Past so many looks in vain the figures are called old.
     const PATIENCE = 3;
 
-    // What somebody may be about to press, or writes in. A click leaves focus in a table, too, and
+    // What somebody may be about to press, presses, or writes in. A click leaves focus in a table, too, and
     // nobody knows of it: that is no use, and is handed on to the newer part.
-    const USED = ":is(a, button):focus-visible, :is(input, select, textarea):focus";
+    const USED = `:is(a, button):focus-visible, :is(a, button, summary):active,
+        :is(input, select, textarea):focus`;
 
     function seconds(part) {
         return Number(part?.dataset.refresh);
