@@ -130,6 +130,16 @@ def jobs_left() -> dict[str, int]:
     return dict(+found)
 
 
+def jobs_that_failed() -> dict[str, int]:
+    """Wait until RQ keeps no jobs but those it saw fail; return that as jobs_left() does.
+
+    A job that broke off stays among RQ's failed ones for a day. That is for people to see; its
+    deliveries go again in another job.
+    """
+    eventually(lambda: set(jobs_left()) <= {"failed"}, f"nothing but failed jobs: {jobs_left()}")
+    return jobs_left()
+
+
 def numbers(*, using: str = DEFAULT_DB_ALIAS) -> dict[int, int]:
     """Return the number of each event, by its primary key."""
     keys = OutboxEvent.objects.using(using).order_by("pk").values_list("pk", flat=True)

@@ -31,6 +31,8 @@ pytestmark = [
 
 KIND = "faults.happened"
 EVENTS = 9
+# They go in three chunks for each of the two subscribers.
+CHUNKS = 6
 OWN = "own"
 
 
@@ -107,8 +109,8 @@ def test_database_that_crashes_and_comes_back_has_lost_and_doubled_nothing(
     assert publish(children) == 0
     # What the worker had begun when there was nobody to tell. What it did not begin burns nothing.
     outcome.come_to_rest(KIND, 3 * EVENTS, using=OWN)
-    left = outcome.jobs_left()
-    assert set(left) == {"failed"}
+    left = outcome.jobs_that_failed()
+    assert left
     outcome.check(KIND, 3 * EVENTS, failed={2: LOST}, left=left, using=OWN)
     assert "Traceback" not in relay.text
 
@@ -119,7 +121,7 @@ def test_database_without_a_connection_left_is_waited_for(
     """G1, G2: what is not let in does nothing, and nothing by halves."""
     assert publish(children) == 0
     relay = children.relay()
-    relay.says("relay started")
+    eventually(lambda: outcome.jobs_left() == {"queue": CHUNKS})
     relay.signal(signal.SIGSTOP)
     end_other_connections(using=OWN)
     with all_connections(server):
@@ -129,14 +131,14 @@ def test_database_without_a_connection_left_is_waited_for(
         assert second.ends() == 1
         assert "Database 'default' can't be reached" in second.text
         assert publish(children) == 1
-        worker = children.worker(*outcome.QUEUES)
-        worker.says("Listening on")
+        children.worker(*outcome.QUEUES)
+        # It is offered every job, and can begin nothing of any. RQ shows each as failed for a day.
+        eventually(lambda: outcome.jobs_left() == {"failed": CHUNKS})
     relay.says("relay works again")
     assert publish(children) == 0
-    # What RQ offered to the worker meanwhile, nobody has begun.
     outcome.lapse_queued(using=OWN)
-    outcome.come_to_rest(KIND, 2 * EVENTS, using=OWN)
-    outcome.check(KIND, 2 * EVENTS, left=outcome.jobs_left(), using=OWN)
+    # What goes again goes in other jobs, of which none fails.
+    outcome.check(KIND, 2 * EVENTS, left={"failed": CHUNKS}, using=OWN)
     assert "Traceback" not in relay.text
 
 
