@@ -4,6 +4,7 @@ import functools
 from typing import Any
 
 import pytest
+from django.db.models import Model
 
 from eda_django import (
     Event,
@@ -14,6 +15,7 @@ from eda_django import (
 )
 from tests.decorators.functions import GENERATOR, SomeClass, Undeclared, async_generator, generator
 from tests.testapp.events import Noted
+from tests.testapp.models import Order
 
 
 async def async_function() -> None: ...
@@ -46,6 +48,27 @@ def test_publishes_refuses_what_it_could_not_run_in_a_transaction(function: Any,
     with pytest.raises(InvalidPublisher) as caught:
         publishes(Noted)(function)
     assert str(caught.value).startswith(f"@publishes('testapp.noted') {problem}")
+
+
+@pytest.mark.parametrize(
+    ("decorator", "problem"),
+    [
+        (publishes, f"@publishes({Order!r}) must name an event: "),
+        (
+            publishes(Noted),
+            f"@publishes('testapp.noted') must stand on a function, not on {Order!r}.",
+        ),
+    ],
+    ids=["bare", "with an event"],
+)
+def test_publishes_refuses_a_model_class_and_leaves_its_save_alone(decorator: Any, problem: str):
+    """Wrapped, it would lose a save() of its own, and its subclasses would recurse without end."""
+    before = dict(vars(Order))
+    with pytest.raises(InvalidPublisher) as caught:
+        decorator(Order)
+    assert str(caught.value).startswith(problem)
+    assert dict(vars(Order)) == before
+    assert Order.save is Model.save
 
 
 def test_publishes_above_subscribes_is_refused():
