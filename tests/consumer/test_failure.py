@@ -221,6 +221,22 @@ def test_other_base_exceptions_are_failures_like_any(error: type[BaseException])
 
 
 @pytest.mark.django_db
+def test_failure_with_a_nul_byte_is_recorded_and_ends_as_a_dead_letter() -> None:
+    """G4: PostgreSQL takes none, so that it was never recorded elsewhere, and tried for ever."""
+
+    def fail(seen: Event[Any]) -> None:
+        raise ValueError("before\x00after")
+
+    run(one_chunk(1, fail, retry=Retry(max_attempts=1)))
+    assert statuses() == ["dead"]
+    kept = Attempt.objects.get()
+    for text in (kept.error_text, kept.traceback, only_delivery().error_text):
+        assert "\x00" not in text
+        assert "before" in text
+        assert "after" in text
+
+
+@pytest.mark.django_db
 def test_exception_that_breaks_the_database_text_is_recorded() -> None:
     """G4: whatever the text holds."""
 

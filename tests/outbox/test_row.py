@@ -10,7 +10,7 @@ from django.db import transaction
 from django.test import override_settings
 from django.utils import timezone
 
-from eda_django import Event, event, publish, publish_many
+from eda_django import Event, event, payloads, publish, publish_many
 from eda_django.events import types
 from eda_django.models import OutboxEvent
 from eda_django.models.event_insertion import FEW
@@ -73,6 +73,31 @@ def test_an_undeclared_name_takes_a_dict():
     row = OutboxEvent.objects.get()
     assert (row.type, row.version) == (sent.type, sent.version) == ("legacy.noted", 1)
     assert row.data == {"text": "a", "at": "2026-01-02T00:00:00"}
+
+
+@pytest.mark.django_db
+def test_uuids_decimals_and_datetimes_raise_nothing_in_the_business_transaction():
+    """Declared they come back as they were, undeclared as texts."""
+    declared = placed()
+    fields = {
+        "id": declared.reference,
+        "total": declared.total,
+        "at": declared.placed_at,
+    }
+    with transaction.atomic():
+        Order.objects.create(number="A-1")
+        publish(declared)
+        publish("test.dict", fields)
+    first, second = OutboxEvent.objects.order_by("pk")
+    known = types.get("testapp.order_placed")
+    assert known
+    assert payloads.decode(known, version=first.version, tree=first.data) == declared
+    assert second.data == {
+        "id": str(declared.reference),
+        "total": "12.50",
+        "at": "2026-01-02T03:04:00Z",
+    }
+    assert Order.objects.count() == 1
 
 
 @pytest.mark.django_db

@@ -12,7 +12,7 @@ import pytest
 from django.db import OperationalError, connection
 
 from eda_django.chunks import Chunk
-from eda_django.models import OutboxEvent, RelayHeartbeat, look
+from eda_django.models import Delivery, OutboxEvent, RelayHeartbeat, look
 from eda_django.models.clock import after
 from eda_django.outage import LONGEST_PAUSE
 from eda_django.relay import Relay
@@ -25,6 +25,8 @@ from tests.relaying import (
     on_happened,
     only_delivery,
     seconds_until,
+    statuses,
+    write,
 )
 
 
@@ -122,6 +124,24 @@ def test_outage_of_the_transport_is_one_line_and_mends_itself(
     assert "error=TransportUnavailable: nothing answers" in caplog.text
     assert caplog.text.count("relay works again") == 1
     assert len(transport.ids) == 2
+
+
+@pytest.mark.django_db
+def test_outage_of_the_transport_burns_no_attempt_however_long_it_is() -> None:
+    """G2: elsewhere minutes of it used up all of them, and everything was marked as failed."""
+    transport = Recorder()
+    relay = Relay(transport=transport)
+    on_happened(write)
+    happen(2)
+    transport.is_down = True
+    for _ in range(100):
+        relay.turn()
+    rows = Delivery.objects.values_list("status", "attempts")
+    assert list(rows) == [("pending", 0)] * 2
+    transport.is_down = False
+    relay.turn()
+    assert transport.work() == 2
+    assert statuses() == ["succeeded"] * 2
 
 
 @pytest.mark.django_db
