@@ -134,19 +134,25 @@ def _without_names(state: State) -> object:
 # What each rule is for: the model without it
 
 
-def test_without_the_fence_a_frozen_worker_gives_an_attempt_too_many():
+def test_without_the_token_a_frozen_worker_gives_an_attempt_too_many():
     """Its late failure is written over another's attempt, and judged by its own count."""
-    rules = Rules(fence=False, forgets=False, faults=0)
+    rules = Rules(by_token=False, forgets=False, faults=0)
     assert shortest_break(TWO_WORKERS, rules, attempts_agree) == "G4: more attempts than allowed"
 
 
-def test_without_the_fence_a_late_give_back_has_jobs_pile_up():
-    rules = Rules(fence=False, forgets=False, faults=0)
+def test_without_the_token_a_late_give_back_has_jobs_pile_up():
+    """It takes back what is under another's claim by now.
+
+    No effect is doubled by that, nor by an attempt too many: effects are committed together with
+    RUNNING to SUCCEEDED, which the state in the guards lets through once.
+    """
+    rules = Rules(by_token=False, forgets=False, faults=0)
     assert shortest_break(TWO_WORKERS, rules, nothing_piles_up) == "G7: jobs pile up"
 
 
-def test_without_fence_and_state_in_the_guards_effects_are_doubled():
-    rules = Rules(fence=False, guarded=False, forgets=False, faults=0, outcomes=SUCCEED)
+def test_without_the_state_in_the_guards_effects_are_doubled():
+    """The token alone does not tell: what has succeeded keeps it, and a late give-back has it."""
+    rules = Rules(by_state=False, forgets=False, faults=0, outcomes=SUCCEED)
     assert shortest_break(TWO_WORKERS, rules, never_doubled) == "G3: an effect was doubled"
 
 

@@ -1,8 +1,12 @@
-"""The page on the guarantees names, beside each promise and each death, the tests that show it."""
+"""The page on the guarantees names, beside each promise and each death, the tests that show it.
+
+So does the page on the life of a delivery, beside each guard.
+"""
 
 import re
 from importlib import import_module
 from inspect import getdoc
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +21,11 @@ PROMISES = dict(
         re.DOTALL | re.MULTILINE,
     )
 )
-TABLES = ("If X dies between Y and Z, then …", "If the world breaks, then …")
+TABLES = (
+    (PAGE, "If X dies between Y and Z, then …"),
+    (PAGE, "If the world breaks, then …"),
+    (DOCS / "explanation/life-of-a-delivery.md", "What the guards are for"),
+)
 DESIGNED = [f"G{number}" for number in range(1, 13)]
 
 
@@ -55,12 +63,13 @@ def test_tests_beside_a_promise_exist_and_name_it(number: str) -> None:
     assert [name for name, text in docs.items() if not re.search(rf"\b{number}\b", text)] == []
 
 
-@pytest.mark.parametrize("title", TABLES)
-def test_every_row_of_what_may_happen_names_tests_that_exist(title: str) -> None:
-    table = rows(section(PAGE, title))
+@pytest.mark.parametrize(("page", "title"), TABLES, ids=[title for _, title in TABLES])
+def test_every_row_of_what_may_happen_names_tests_that_exist(page: Path, title: str) -> None:
+    text = section(page, title)
+    table = rows(text)
     assert table
     assert [cells[:-1] for cells in table if not named_in(cells[-1])] == []
-    for name in named_in(section(PAGE, title)):
+    for name in named_in(text):
         find(name)
 
 

@@ -37,9 +37,9 @@ class Rules:
     # Steps that can change nothing are left out.
     forgets: bool = True
 
-    # The guards of every verb: the claim's token, and the state.
-    fence: bool = True
-    guarded: bool = True
+    # The fence is the two guards of every verb: the claim's token, and the row's state.
+    by_token: bool = True
+    by_state: bool = True
     # The row of a running delivery is locked, and who holds the lock is left alone.
     row_lock: bool = True
     # Claims are committed before they are pushed.

@@ -20,8 +20,8 @@ class Settled(NamedTuple):
 
 def held(row: Delivery, status: str, token: int, rules: Rules) -> bool:
     """Whether a verb's guard lets the row through."""
-    by_status = row.status == status or not rules.guarded
-    return by_status and (row.token == token or not rules.fence)
+    by_status = row.status == status or not rules.by_state
+    return by_status and (row.token == token or not rules.by_token)
 
 
 def put(rows: Rows, pk: int, row: Delivery) -> Rows:
