@@ -43,30 +43,35 @@ def alive_in(queue: Queue, tokens: Sequence[UUID]) -> set[UUID]:
 
     A job that was popped and not started is not on its way any more: nothing in RQ would start
     it again. A started one shows in the database, by the delivery that runs. Of a long list only
-    the head is read, and the rest believed: what is missing there is found as the list shortens.
-    Something else in the place of a job's hash is no job. Raises RedisError, also if something
-    else stands in the place of the list.
+    the head is looked through, and the rest believed: what is missing there is found as the list
+    shortens. Something else in the place of a job's hash is no job. Raises RedisError, also if
+    something else stands in the place of the list.
+
+    Only numbers come back, because what stands in Redis may be as long as somebody likes.
     """
+    failed = queue.failed_job_registry.key
     with queue.connection.pipeline(transaction=False) as pipe:
         pipe.llen(queue.key)
-        pipe.lrange(queue.key, 0, HEAD - 1)
         for token in tokens:
-            pipe.hget(queue.job_class.key_for(job_id(token)), "status")
-        length, head, *statuses = answers_of(pipe)
-    for answer in (length, head):
+            name = job_id(token)
+            pipe.lpos(queue.key, name, maxlen=HEAD)
+            pipe.hstrlen(queue.job_class.key_for(name), "status")
+            pipe.zscore(failed, name)
+        length, *answers = answers_of(pipe)
+    places, sizes, failures = answers[::3], answers[1::3], answers[2::3]
+    for answer in (length, *places):
         if isinstance(answer, ResponseError):
             raise answer
-    listed = {_text(entry) for entry in head}
     queued = {
         token
-        for token, status in zip(tokens, statuses, strict=True)
-        if isinstance(status, bytes | str) and _text(status) == JobStatus.QUEUED.value
+        for token, size, failure in zip(tokens, sizes, failures, strict=True)
+        if size == len(JobStatus.QUEUED.value) and not isinstance(failure, float)
     }
     if length > HEAD:
         return queued
-    alive = {token for token in queued if job_id(token) in listed}
-    _let_expire(queue, queued - alive)
-    return alive
+    listed = {token for token, place in zip(tokens, places, strict=True) if place is not None}
+    _let_expire(queue, queued - listed)
+    return queued & listed
 
 
 def answers_of(pipe: Pipeline) -> list[Any]:
@@ -97,7 +102,3 @@ def _let_expire(queue: Queue, tokens: set[UUID]) -> None:
         for token in tokens:
             pipe.expire(queue.job_class.key_for(job_id(token)), FAILURE_TTL)
         pipe.execute()
-
-
-def _text(value: bytes | str) -> str:
-    return value.decode(errors="replace") if isinstance(value, bytes) else value

@@ -1,10 +1,12 @@
 """What Redis is asked: which jobs are still on their way, and whether it is there."""
 
 import time
+import tracemalloc
 from typing import Any
 
 import django_rq
 import pytest
+from rq.job import JobStatus
 
 from eda_django.dispatch import jobs
 from eda_django.dispatch.rq_transport import RqTransport
@@ -83,6 +85,58 @@ class TestAlive:
         redis_client.hset(f"rq:job:{chunk.job_id}", "status", "started")
         assert alive(chunk) == set()
 
+    @pytest.mark.parametrize("head", [0, 5_000])
+    @pytest.mark.parametrize("status", [status for status in JobStatus if status != "queued"])
+    def test_job_in_any_other_state_is_not_alive(
+        self, redis_client: Any, monkeypatch: pytest.MonkeyPatch, status: JobStatus, head: int
+    ) -> None:
+        """Whether its queue is long or not. Of those that failed RQ keeps a list, as here."""
+        monkeypatch.setattr(jobs, "HEAD", head)
+        chunk, waiting = a_chunk(), a_chunk()
+        push(chunk, waiting)
+        redis_client.hset(f"rq:job:{chunk.job_id}", "status", status.value)
+        if status is JobStatus.FAILED:
+            redis_client.zadd("rq:failed:fast", {chunk.job_id: time.time() + 60})
+        assert alive(chunk, waiting) == {waiting.token}
+
+    def test_job_that_failed_inside_rq_is_not_alive(
+        self, redis_client: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Not even behind the head of a long queue."""
+        monkeypatch.setattr(jobs, "HEAD", 0)
+        failed, waiting = a_chunk(), a_chunk()
+        push(failed)
+        redis_client.hset(f"rq:job:{failed.job_id}", "data", b"no call")
+        django_rq.get_worker("fast").work(burst=True)
+        push(waiting)
+        assert redis_client.hget(f"rq:job:{failed.job_id}", "status") == b"failed"
+        assert alive(failed, waiting) == {waiting.token}
+
+    def test_list_of_the_failed_that_is_none_hides_nothing(self, redis_client: Any) -> None:
+        chunk = a_chunk()
+        push(chunk)
+        redis_client.set("rq:failed:fast", "no list")
+        assert alive(chunk) == {chunk.token}
+
+    @pytest.mark.parametrize("place", ["list", "status"])
+    def test_what_is_huge_is_not_read(self, redis_client: Any, place: str) -> None:
+        """Else a few entries would be all of the relay's memory."""
+        chunk, waiting = a_chunk(), a_chunk()
+        push(chunk, waiting)
+        huge = "x" * 10_000_000
+        if place == "list":
+            redis_client.lpush("rq:queue:fast", huge)
+        else:
+            redis_client.hset(f"rq:job:{chunk.job_id}", "status", huge)
+        tracemalloc.start()
+        try:
+            found = alive(chunk, waiting)
+            _, most = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert most < len(huge) / 2
+        assert found == {waiting.token} | ({chunk.token} if place == "list" else set())
+
     def test_queue_that_is_gone_from_the_settings_has_nothing_alive(
         self, redis_client: Any, settings: Any
     ) -> None:
@@ -91,7 +145,7 @@ class TestAlive:
         settings.RQ_QUEUES = {"default": settings.REDIS}
         assert alive(chunk) == set()
 
-    def test_long_queue_is_not_read_to_its_end(
+    def test_long_queue_is_not_looked_through_to_its_end(
         self, redis_client: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """What is behind its head is believed, until the list is short enough to look."""
@@ -103,7 +157,7 @@ class TestAlive:
             found = alive(first, lost, last, a_chunk())
             redis_client.ping()
             asked = list(iter(lambda: monitor.next_command()["command"], "PING"))
-        assert "LRANGE rq:queue:fast 0 1" in asked
+        assert f"LPOS rq:queue:fast {first.job_id} MAXLEN 2" in asked
         assert found == {first.token, lost.token, last.token}
         redis_client.lpop("rq:queue:fast")
         assert alive(first, lost, last) == {last.token}
