@@ -6,10 +6,12 @@ The docs' table goes on. Whatever is done, nothing waits for longer than the sit
 import json
 import signal
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
 import pytest
+import rq.command
 from django.core.management import call_command
 from django.db import transaction
 
@@ -122,12 +124,25 @@ def nap(event: Event[Any]) -> None:
     time.sleep(1.5)
 
 
-def test_killed_work_horse_costs_an_attempt(site: Site, redis_client: Any) -> None:
-    """RQ's own command."""
+@pytest.mark.parametrize(
+    "command",
+    [
+        "kill-horse",
+        "stop-job",
+        pytest.param(
+            "stop-execution",
+            marks=pytest.mark.skipif(
+                not hasattr(rq.command, "send_stop_execution_command"), reason="this RQ has none"
+            ),
+        ),
+    ],
+)
+def test_killed_work_horse_costs_an_attempt(site: Site, redis_client: Any, command: str) -> None:
+    """RQ's own commands."""
     site.relay()
     site.worker("fork")
     place_notes("sleep:60:1")
-    kill_horse(redis_client)
+    order_for_worker_that_runs(redis_client, command)()
     eventually(lambda: once(1))
     assert attempts() == [2]
     assert [a.error_class for a in Attempt.objects.all()] == ["eda_django.WorkerLost"]
@@ -140,7 +155,7 @@ def test_killed_work_horse_delays_by_the_limit_where_no_lock_tells(
     push_notes("sleep:60:1")
     forge_limits(redis_client, attempt=10**9, job=-1)
     worker = site.spawn("fork", EDA_TEST_BARE="testapp.behave")
-    kill_horse(redis_client)
+    order_for_worker_that_runs(redis_client, "kill-horse")()
     worker.says("killed horse")
     [waits] = Delivery.objects.all()
     most = 0.5 + settings.RQ_QUEUES["default"]["DEFAULT_TIMEOUT"]
@@ -152,9 +167,38 @@ def test_killed_work_horse_delays_by_the_limit_where_no_lock_tells(
     assert [a.error_class for a in Attempt.objects.all()] == ["eda_django.WorkerLost"]
 
 
-def kill_horse(client: Any) -> None:
-    """Have the one worker kill what it runs, when it does."""
+@pytest.mark.parametrize(
+    ("kind", "error"), [("fork", "eda_django.WorkerLost"), ("simple", "SystemExit")]
+)
+def test_worker_that_is_told_twice_to_end_costs_an_attempt(
+    site: Site, redis_client: Any, kind: str, error: str
+) -> None:
+    """RQ's own command: the first lets the attempt end, and one that comes a second later does not.
+
+    The supervisor starts another worker.
+    """
+    site.relay()
+    worker = site.worker(kind)
+    place_notes("sleep:60:1")
+    tell = order_for_worker_that_runs(redis_client, "shutdown")
+
+    def ends() -> bool:
+        tell()
+        return not worker.is_running
+
+    eventually(ends)
+    site.worker(kind)
+    eventually(lambda: once(1))
+    assert attempts() == [2]
+    assert [a.error_class for a in Attempt.objects.all()] == [error]
+
+
+def order_for_worker_that_runs(client: Any, command: str) -> Callable[[], None]:
+    """Wait until the one worker runs something; return what tells it to do that to it."""
     eventually(lambda: Delivery.objects.filter(status=Status.RUNNING).exists())
     [key] = client.smembers("rq:workers")
     channel = f"rq:pubsub:{key.decode().removeprefix('rq:worker:')}"
-    client.publish(channel, json.dumps({"command": "kill-horse"}))
+    [running] = eventually(lambda: client.zrange("rq:wip:default", 0, -1))
+    job_id, _, execution_id = running.decode().partition(":")
+    words = {"command": command, "job_id": job_id, "execution_id": execution_id}
+    return lambda: client.publish(channel, json.dumps(words))
