@@ -1,7 +1,6 @@
 """What Redis is asked: which jobs are still on their way, and whether it is there."""
 
 import time
-import tracemalloc
 from typing import Any
 
 import django_rq
@@ -13,6 +12,7 @@ from eda_django.dispatch.rq_transport import RqTransport
 from eda_django.exceptions import TransportUnavailable
 from tests.dispatch.queues import a_chunk, alive, elsewhere, push
 from tests.integration.servers import closed_port
+from tests.memory import peak_of
 
 
 class TestAlive:
@@ -128,14 +128,9 @@ class TestAlive:
             redis_client.lpush("rq:queue:fast", huge)
         else:
             redis_client.hset(f"rq:job:{chunk.job_id}", "status", huge)
-        tracemalloc.start()
-        try:
-            found = alive(chunk, waiting)
-            _, most = tracemalloc.get_traced_memory()
-        finally:
-            tracemalloc.stop()
-        assert most < len(huge) / 2
-        assert found == {waiting.token} | ({chunk.token} if place == "list" else set())
+        assert peak_of(lambda: alive(chunk, waiting)) < len(huge) / 2
+        found = {chunk.token} if place == "list" else set()
+        assert alive(chunk, waiting) == {waiting.token} | found
 
     def test_queue_that_is_gone_from_the_settings_has_nothing_alive(
         self, redis_client: Any, settings: Any

@@ -1,7 +1,6 @@
 """What goes into Redis: jobs that carry ids, and what becomes of those that don't get there."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import django_rq
@@ -17,6 +16,7 @@ from eda_django.dispatch.rq_transport import RqTransport
 from eda_django.exceptions import TransportUnavailable
 from tests.dispatch.queues import a_chunk, alive, elsewhere, push
 from tests.integration.servers import closed_port, hanging_server
+from tests.memory import full
 
 
 def fetch(chunk: Chunk) -> Job:
@@ -24,17 +24,6 @@ def fetch(chunk: Chunk) -> Job:
     job = queue.fetch_job(chunk.job_id)
     assert job is not None
     return job
-
-
-@contextmanager
-def full(client: Any) -> Iterator[None]:
-    """Have Redis take nothing new."""
-    before = client.config_get("maxmemory")
-    client.config_set("maxmemory", 1)
-    try:
-        yield
-    finally:
-        client.config_set("maxmemory", before["maxmemory"])
 
 
 class BrokenQueue(Queue):

@@ -6,22 +6,29 @@ by hand. Whatever is done, no effect is lost or doubled, and nothing runs that i
 
 import json
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 from rq import Worker
 
 from eda_django.dispatch.queues import queue_states
+from eda_django.dispatch.rq_transport import RqTransport
 from eda_django.models import Delivery, Status
 from eda_django.models.status import UNPUSHABLE
 from tests.attacker import call, consume_call, forge, stolen
 from tests.integration import ordering
 from tests.integration.ordering import place_notes, place_orders
 from tests.integration.secure.site import Site, attempts, once, push_notes
+from tests.memory import full, peak_of
 from tests.relaying import make_due
 from tests.testapp.models import Effect
 from tests.waiting import eventually
 from tests.world import LISTED
+
+BELL = "eda_django:tests:bell:default"
+HUGE = 10_000_000
 
 # The attacker has Redis, not the database.
 pytestmark = [pytest.mark.processes, pytest.mark.once]
@@ -147,10 +154,63 @@ def test_flood_of_the_bell_keeps_a_relay_busy(site: Site, redis_client: Any) -> 
     relay = site.relay()
     site.worker()
     for _ in range(2_000):
-        redis_client.rpush("eda_django:tests:bell:default", *"x" * 20)
+        redis_client.rpush(BELL, *"x" * 20)
     place_notes("")
     eventually(lambda: once(1))
     assert relay.is_running
+
+
+def test_full_redis_is_waited_for(site: Site, redis_client: Any) -> None:
+    """No worker can take a job, either. No attempt is burned, and nobody has to start a relay."""
+    push_notes("")
+    with full(redis_client):
+        site.worker("simple", "--burst").ends()
+        relay = site.relay()
+        place_notes("")
+        relay.says("relay has lost its transport")
+        assert attempts() == [0, 0]
+    relay.says("relay works again")
+    site.worker()
+    eventually(lambda: once(2))
+    assert attempts() == [1, 1]
+
+
+def test_huge_ring_takes_memory_of_a_relay_once(site: Site, redis_client: Any) -> None:
+    """It is read to be thrown away, and the others of that moment are not read."""
+    transport = RqTransport()
+    redis_client.rpush(BELL, "x" * HUGE, "x" * HUGE)
+    peak = peak_of(lambda: transport.wait(1.0, using="default", wake=Event()))
+    assert HUGE < peak < 4 * HUGE
+    assert peak_of(lambda: transport.wait(0.0, using="default", wake=Event())) < HUGE
+    assert not redis_client.exists(BELL)
+    relay = site.relay()
+    redis_client.rpush(BELL, "x" * HUGE)
+    site.worker()
+    place_notes("")
+    eventually(lambda: once(1))
+    assert relay.is_running
+
+
+@pytest.mark.parametrize("part", ["data", "id"])
+def test_huge_job_takes_memory_of_a_worker(site: Site, redis_client: Any, part: str) -> None:
+    """RQ reads all of it, before it is refused."""
+    push_notes("")
+    if part == "data":
+        forge(redis_client, b"x" * HUGE, queue="default", at_front=True)
+    else:
+        redis_client.lpush("rq:queue:default", "x" * HUGE)
+    assert HUGE < peak_of(site.work) < 10 * HUGE
+    assert once(1)
+
+
+def test_huge_name_of_a_worker_takes_memory_of_the_console(site: Site, redis_client: Any) -> None:
+    """It is nobody's, and not shown; a relay does not read it."""
+    redis_client.sadd("rq:workers:default", "x" * HUGE)
+    assert HUGE < peak_of(queue_states) < 10 * HUGE
+    assert {state.workers for state in queue_states() or []} == {0}
+    place_notes("")
+    assert peak_of(lambda: call_command("relay", "--once")) < HUGE
+    assert ordering.statuses() == {Status.QUEUED: 1}
 
 
 def test_queue_that_is_no_list_stops_no_other(site: Site, redis_client: Any) -> None:
@@ -210,7 +270,7 @@ def test_workers_end_where_what_rq_keeps_of_them_is_broken(
 
 def test_bell_that_is_no_list_is_a_lost_bell(site: Site, redis_client: Any) -> None:
     """Polling is the backstop, and publishing does not notice."""
-    redis_client.set("eda_django:tests:bell:default", "no list")
+    redis_client.set(BELL, "no list")
     relay = site.relay()
     site.worker()
     place_notes("")

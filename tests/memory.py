@@ -1,0 +1,28 @@
+"""How much memory a call takes, and a Redis that has none left."""
+
+import tracemalloc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+
+def peak_of(call: Callable[[], Any]) -> int:
+    """Return the most bytes that Python had for it at one moment."""
+    tracemalloc.start()
+    try:
+        call()
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    return most
+
+
+@contextmanager
+def full(client: Any) -> Iterator[None]:
+    """Have Redis take nothing new."""
+    before = client.config_get("maxmemory")
+    client.config_set("maxmemory", 1)
+    try:
+        yield
+    finally:
+        client.config_set("maxmemory", before["maxmemory"])
