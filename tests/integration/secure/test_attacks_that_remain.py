@@ -201,6 +201,7 @@ def test_huge_job_takes_memory_of_a_worker(site: Site, redis_client: Any, part: 
         redis_client.lpush("rq:queue:default", "x" * HUGE)
     assert HUGE < peak_of(site.work) < 10 * HUGE
     assert once(1)
+    assert redis_client.zcard("rq:failed:default") == (part == "data")
 
 
 def test_huge_name_of_a_worker_takes_memory_of_the_console(site: Site, redis_client: Any) -> None:
