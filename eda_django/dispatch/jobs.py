@@ -17,8 +17,8 @@ from ..registry import registry
 MARGIN = 30
 # Seconds that a job which failed inside RQ stays visible in its failed registry.
 FAILURE_TTL = 86_400
-# The most jobs of a queue that are looked through for those in question.
-HEAD = 5_000
+# The most jobs of a queue that are looked through for each of those in question.
+LOOKED_THROUGH = 2_000
 
 
 def job_for(queue: Queue, chunk: Chunk, using: str) -> EnqueueData:
@@ -42,36 +42,32 @@ def alive_in(queue: Queue, tokens: Sequence[UUID]) -> set[UUID]:
     """Ask for the jobs' hashes and for the queue's list: either may be lost without the other.
 
     A job that was popped and not started is not on its way any more: nothing in RQ would start
-    it again. A started one shows in the database, by the delivery that runs. Of a long list only
-    the head is looked through, and the rest believed: what is missing there is found as the list
-    shortens. Something else in the place of a job's hash is no job. Raises RedisError, also if
-    something else stands in the place of the list.
+    it again. A started one shows in the database, by the delivery that runs. A long list is
+    believed: what is missing there is found as it shortens. Something else in the place of a
+    job's hash is no job. Raises RedisError, also if something else stands in the place of the list.
 
     Only numbers come back, because what stands in Redis may be as long as somebody likes.
     """
-    failed = queue.failed_job_registry.key
+    is_long = queue.connection.llen(queue.key) > LOOKED_THROUGH
     with queue.connection.pipeline(transaction=False) as pipe:
-        pipe.llen(queue.key)
+        for token in tokens if not is_long else ():
+            pipe.lpos(queue.key, job_id(token))
         for token in tokens:
-            name = job_id(token)
-            pipe.lpos(queue.key, name, maxlen=HEAD)
-            pipe.hstrlen(queue.job_class.key_for(name), "status")
-            pipe.zscore(failed, name)
-        length, *answers = answers_of(pipe)
-    places, sizes, failures = answers[::3], answers[1::3], answers[2::3]
-    for answer in (length, *places):
-        if isinstance(answer, ResponseError):
-            raise answer
+            pipe.hstrlen(queue.job_class.key_for(job_id(token)), "status")
+            # "failed" is as long a word as "queued".
+            pipe.zscore(queue.failed_job_registry.key, job_id(token))
+        answers = answers_of(pipe)
+    places, states = answers[: -2 * len(tokens)], answers[-2 * len(tokens) :]
     queued = {
         token
-        for token, size, failure in zip(tokens, sizes, failures, strict=True)
+        for token, size, failure in zip(tokens, states[::2], states[1::2], strict=True)
         if size == len(JobStatus.QUEUED.value) and not isinstance(failure, float)
     }
-    if length > HEAD:
+    if is_long:
         return queued
-    listed = {token for token, place in zip(tokens, places, strict=True) if place is not None}
-    _let_expire(queue, queued - listed)
-    return queued & listed
+    alive = {token for token, at in zip(tokens, places, strict=True) if at is not None} & queued
+    _let_expire(queue, queued - alive)
+    return alive
 
 
 def answers_of(pipe: Pipeline) -> list[Any]:
