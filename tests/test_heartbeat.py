@@ -1,5 +1,7 @@
 """Heartbeat rows: which relays live."""
 
+from datetime import timedelta
+
 import pytest
 from django.db import connection
 
@@ -45,3 +47,11 @@ def test_a_relay_of_older_code_that_knows_no_such_column_is_not_inline() -> None
 
 def test_heartbeat_is_shown_by_its_name() -> None:
     assert str(RelayHeartbeat(name="host:1:ab")) == "host:1:ab"
+
+
+@pytest.mark.django_db
+def test_how_long_a_relay_has_said_nothing_is_counted_by_the_database() -> None:
+    RelayHeartbeat.objects.beat("a", **ABOUT)
+    RelayHeartbeat.objects.update(beat_at=after(-60))
+    [row] = RelayHeartbeat.objects.with_now()
+    assert timedelta(seconds=60) <= row.silence < timedelta(seconds=90)

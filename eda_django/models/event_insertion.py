@@ -28,7 +28,7 @@ FROM json_to_recordset(%s::json) AS e(
        event_id uuid, type text, version smallint, source text, key text, data jsonb,
        headers jsonb, correlation_id text, causation_id uuid, time timestamptz,
        idempotency_key text)"""
-# In the order in which VALUES has them.
+# In the order in which VALUES has them; what is not there is NULL.
 _ARRAYS = """SELECT json_extract(e.value, '$[0]'), json_extract(e.value, '$[1]'),
        json_extract(e.value, '$[2]'), json_extract(e.value, '$[3]'), json_extract(e.value, '$[4]'),
        json_extract(e.value, '$[5]'), json_extract(e.value, '$[6]'), json_extract(e.value, '$[7]'),
@@ -67,7 +67,7 @@ def _rows(connection: BaseDatabaseWrapper, events: Sequence[NewEvent]) -> tuple[
     if len(events) > FEW and connection.vendor == "postgresql":
         return _RECORDS, [_as_records(events)]
     if len(events) > FEW and connection.vendor == "sqlite":
-        return _ARRAYS, [dumps([_in_order(connection, event) for event in events])]
+        return _ARRAYS, [dumps([_parameters(connection, event) for event in events])]
     params = [value for event in events for value in _parameters(connection, event)]
     values = ", ".join([_KEYED_VALUES if e.idempotency_key else _VALUES for e in events])
     return f"VALUES {values}", params
@@ -77,11 +77,6 @@ def _execute(connection: BaseDatabaseWrapper, rows: str, params: list[Any]) -> N
     sql = _INSERT.format(key=connection.ops.quote_name("key"), rows=rows)
     with connection.cursor() as cursor:
         cursor.execute(sql, params)
-
-
-def _in_order(connection: BaseDatabaseWrapper, event: NewEvent) -> tuple[Any, ...]:
-    fields = _parameters(connection, event)
-    return fields if event.idempotency_key else (*fields, None)
 
 
 def _parameters(connection: BaseDatabaseWrapper, event: NewEvent) -> tuple[Any, ...]:

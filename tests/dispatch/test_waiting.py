@@ -47,3 +47,31 @@ def test_a_redis_that_is_back_is_heard_again(redis_client: Any, settings: Any) -
         wait(transport, 0.01)
     redis_client.lpush("eda_django:tests:bell:default", 1)
     assert wait(transport, 60) < 50
+
+
+def test_rings_are_forgotten_once_after_one_was_heard(redis_client: Any) -> None:
+    """A command more for each look would be one for nothing."""
+
+    def forgotten() -> int:
+        return int(redis_client.info("commandstats").get("cmdstat_del", {}).get("calls", 0))
+
+    transport, key = RqTransport(), "eda_django:tests:bell:default"
+    redis_client.lpush(key, 1, 1)
+    wait(transport, 60)
+    before = forgotten()
+    wait(transport, 0.0)
+    assert not redis_client.exists(key)
+    wait(transport, 0.0)
+    assert forgotten() == before + 1
+
+
+def test_rings_that_can_not_be_forgotten_are_no_outage(redis_client: Any) -> None:
+    def connected() -> set[str]:
+        return {client["id"] for client in redis_client.client_list()}
+
+    transport, others = RqTransport(), connected()
+    redis_client.lpush("eda_django:tests:bell:default", 1, 1)
+    wait(transport, 60)
+    [own] = connected() - others
+    redis_client.client_kill_filter(_id=own)
+    wait(transport, 0.0)
