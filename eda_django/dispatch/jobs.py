@@ -50,6 +50,7 @@ def alive_in(queue: Queue, tokens: Sequence[UUID]) -> set[UUID]:
     """
     is_long = queue.connection.llen(queue.key) > LOOKED_THROUGH
     with queue.connection.pipeline(transaction=False) as pipe:
+        # All places before the first state: else a job that is just popped would count as lost.
         for token in tokens if not is_long else ():
             pipe.lpos(queue.key, job_id(token))
         for token in tokens:

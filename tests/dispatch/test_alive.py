@@ -158,6 +158,20 @@ class TestAlive:
         redis_client.lpop("rq:queue:fast")
         assert alive(first, lost, last) == {last.token}
 
+    def test_places_are_asked_for_before_states(self, redis_client: Any) -> None:
+        """G7: a job that is popped between would seem to be queued, and in no list."""
+        chunks = a_chunk(), a_chunk()
+        push(*chunks)
+        with redis_client.monitor() as monitor:
+            alive(*chunks)
+            redis_client.ping()
+            asked = list(iter(lambda: monitor.next_command()["command"], "PING"))
+        words = [command.split()[0] for command in asked]
+        assert [word for word in words if word in ("LPOS", "HSTRLEN")] == [
+            *("LPOS", "LPOS"),
+            *("HSTRLEN", "HSTRLEN"),
+        ]
+
     def test_claims_on_a_redis_that_is_away_count_as_alive(
         self, redis_client: Any, settings: Any
     ) -> None:
