@@ -33,9 +33,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Have the collector leave alone what was imported, and stays: each look at it takes time."""
+    """Have the collector leave alone what was imported, and stays: each look at it takes time.
+
+    And look seldom at all else, which the end of a test gives up.
+    """
     gc.collect()
     gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
 
 
 @pytest.fixture(scope="session", autouse=True)
