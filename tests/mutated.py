@@ -56,6 +56,7 @@ ABOUT = {
     "relay": (
         "dispatch/test_inline.py",
         "relay/",
+        "test_bulk_operation.py",
         "test_floor.py",
         "test_inquiry.py",
         "test_recovery",

@@ -12,8 +12,9 @@ import pytest
 from django.db import OperationalError, connection
 
 from eda_django.chunks import Chunk
-from eda_django.models import Delivery, OutboxEvent, RelayHeartbeat, look
+from eda_django.models import BulkOperation, Delivery, OutboxEvent, RelayHeartbeat, look
 from eda_django.models.clock import after
+from eda_django.models.selection import Selection
 from eda_django.outage import LONGEST_PAUSE
 from eda_django.relay import Relay
 from eda_django.version import __version__
@@ -24,6 +25,7 @@ from tests.relaying import (
     happen,
     on_happened,
     only_delivery,
+    relayed,
     seconds_until,
     statuses,
     write,
@@ -218,6 +220,21 @@ def test_bug_in_a_turn_is_logged_with_its_traceback_and_survived(
     (record,) = [r for r in caplog.records if r.levelname == "ERROR"]
     assert record.getMessage().startswith("relay turn failed")
     assert record.exc_info is not None
+
+
+@pytest.mark.django_db
+def test_drain_counts_all_that_it_moves() -> None:
+    """What is new and what is due again, what was lost, and each batch of an operation."""
+    on_happened(nothing)
+    due, lost, dead = relayed(3).ids
+    rows = Delivery.objects.all()
+    rows.filter(pk=due).update(status="pending", due_at=after(0), lease_until=None, token=None)
+    rows.filter(pk=lost).update(status="running", lease_until=after(-1), attempts=1)
+    rows.filter(pk=dead).update(status="dead", lease_until=None, finished_at=after(0))
+    BulkOperation.objects.begin("retry", Selection(status="dead"), operator="ada", reason="")
+    happen()
+    # Each of the four, and what the operation lets go again.
+    assert Relay(transport=Recorder()).drain() == 5
 
 
 @pytest.mark.django_db
