@@ -2,6 +2,7 @@
 
 import ast
 from collections import defaultdict
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ TESTS = Path(__file__).parent
 PROMISES = [f"G{number}" for number in (1, 2, 3, 4, 6, 7, 8, 9, 10, 11, 12)]
 
 
+@cache
 def named_promises() -> dict[str, list[str]]:
     """Return the tests that name each promise in their docstring."""
     found = defaultdict(list)

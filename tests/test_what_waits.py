@@ -69,6 +69,7 @@ QUESTIONS: dict[str, Callable[[], Any]] = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.django_db(transaction=True)
 def test_what_waits_is_not_read_until_its_time_has_come() -> None:
     """All kinds at once, as after a bad day. MariaDB read them all for a MIN() in every look."""

@@ -35,6 +35,7 @@ def publish_long_ago(types: list[str]) -> None:
     )
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("page", ["overview_changelist", "catalogueentry_changelist"])
 def test_pages_answer_with_a_thousand_subscriptions_and_types(
     admin_client: Client, page: str

@@ -114,6 +114,7 @@ FIELDS += [
 ]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("model", "field"), FIELDS)
 def test_strange_input_finds_nothing_and_breaks_nothing(
     admin_client: Client, model: str, field: str

@@ -102,7 +102,7 @@ def test_statement_that_runs_into_the_timeout_does_not_keep_the_row() -> None:
 
     def wait(seen: Event[Any]) -> None:
         with connection.cursor() as cursor:
-            cursor.execute(SLEEPS[connection.vendor].format(2 if _is_deaf() else 120))
+            cursor.execute(SLEEPS[connection.vendor].format(1 if _is_deaf() else 120))
 
     chunk = one_chunk(1, wait, timeout=0.3)
     started = timezone.now()

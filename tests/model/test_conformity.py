@@ -254,6 +254,7 @@ def test_inquiry_is_the_models(table: Table, alive: tuple[int, ...]):
 # A whole chunk
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("second", ["succeed", *ERRORS])
 @pytest.mark.parametrize("first", ["succeed", *ERRORS])
 def test_consume_is_the_models(table: Table, first: str, second: str):
