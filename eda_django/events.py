@@ -15,6 +15,7 @@ from .exceptions import InvalidEvent, InvalidEventType
 if sys.version_info >= (3, 14):
     from uuid import uuid7
 else:
+    # Before 0.14 two forks of one process, such as a web server's or a worker's, made the same ids.
     from uuid_utils.compat import uuid7
 
 __all__ = ["Event", "EventType", "EventTypes", "current_event", "event", "types", "uuid7"]
