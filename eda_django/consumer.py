@@ -171,7 +171,8 @@ class ChunkRun:
                 raise StaleClaim
             with noticing_deadlocks(self.using):
                 self._call(work)
-            is_done, is_next_started = self._acknowledge(work, following)
+            then = None if _has_hooks(self.using) else following
+            is_done, is_next_started = self._acknowledge(work, then)
             if not is_done:
                 raise StaleClaim
         self._note_success(work)
@@ -282,6 +283,16 @@ class ChunkRun:
             verdict.outcome.get("error_text", "") if verdict else "",
             exc_info=verdict.exc_info if verdict else None,
         )
+
+
+def _has_hooks(using: str) -> bool:
+    """Return whether hooks of others run after the commit, for as long as they like.
+
+    What that commit had started would be running meanwhile with no lock to show that its worker
+    lives. The doorbell's ring takes no time.
+    """
+    ring = signals.ring(using)
+    return any(hook is not ring for _, hook, _ in connections[using].run_on_commit)
 
 
 def _wordless(error: SystemExit | KeyboardInterrupt) -> BaseException:

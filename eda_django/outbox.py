@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
-from functools import cache, partial
+from functools import cache
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -251,14 +251,9 @@ def _ring_after_commit(connection: BaseDatabaseWrapper) -> None:
     Scanning what is registered is exact where a flag would not be: Django drops the callbacks
     of a savepoint that is rolled back.
     """
-    ring = _ring(connection.alias)
+    ring = signals.ring(connection.alias)
     if not (connection.in_atomic_block or connection.get_autocommit()):
         # A transaction that Django doesn't manage has no hooks; the relay polls anyway.
         return
     if not any(entry[1] is ring for entry in connection.run_on_commit):
         connection.on_commit(ring, robust=True)
-
-
-@cache
-def _ring(alias: str) -> Callable[[], Any]:
-    return partial(signals.events_committed.send_robust, sender=None, using=alias)

@@ -6,6 +6,8 @@ them is logged, never raised.
 """
 
 import logging
+from collections.abc import Callable
+from functools import cache, partial
 from typing import Any
 
 from django.dispatch import Signal
@@ -32,6 +34,12 @@ delivery_deferred = Signal()
 
 # `operation`: a BulkOperation that has come to its end.
 operation_ended = Signal()
+
+
+@cache
+def ring(alias: str) -> Callable[[], Any]:
+    """Return what sends events_committed after a commit: one function for each database."""
+    return partial(events_committed.send_robust, sender=None, using=alias)
 
 
 def log_success(*, delivery: Any, **_: Any) -> None:
