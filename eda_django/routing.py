@@ -53,10 +53,14 @@ class Router:
                     self.last_id = events[-1].pk
                 return len(events), self._route(events)
         except (DataError, IntegrityError):
-            return self._fan_out_singly(limit)
+            return self._fan_out_singly(limit, release=release)
 
-    def _fan_out_singly(self, limit: int) -> tuple[int, list[Chunk]]:
+    def _fan_out_singly(self, limit: int, *, release: bool) -> tuple[int, list[Chunk]]:
         """Find out which event the database refuses, so that it does not stop the others."""
+        if release:
+            # By itself: it was undone with the rest, and would be with every refused one.
+            with writing(self.using):
+                self.events.release_scheduled(limit)
         count, chunks = 0, list[Chunk]()
         while count < limit:
             with writing(self.using):

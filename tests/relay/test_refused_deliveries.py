@@ -5,7 +5,9 @@ from collections.abc import Sequence
 
 import pytest
 
+from eda_django import conf
 from eda_django.models import Delivery, OutboxEvent
+from eda_django.models.clock import after
 from eda_django.registry import registry
 from eda_django.relay import Relay
 from eda_django.routing import Router
@@ -55,6 +57,24 @@ def test_poison_that_fills_a_batch_stops_no_other(places: Sequence[int]) -> None
     sent = [event.pk for event in events if event not in poisoned]
     assert list(pushed.values_list("event_id", flat=True)) == sent
     assert list(OutboxEvent.objects.set_aside().order_by("pk")) == poisoned
+
+
+@pytest.mark.django_db(transaction=True)
+def test_poison_whose_pause_is_over_is_set_aside_again_and_stops_no_other() -> None:
+    """Nor another that was set aside, and may go now: that would wait for ever."""
+    on_happened(nothing)
+    happen(2)
+    poisoned, good = OutboxEvent.objects.order_by("pk")
+    poison(poisoned)
+    for _ in range(3):
+        OutboxEvent.objects.filter(relayed_at=None).update(available_at=after(-1), error="unknown")
+        relay = Relay(transport=Recorder())
+        assert relay.poll() == 0.0
+        assert list(OutboxEvent.objects.set_aside()) == [poisoned]
+        # Not sooner than its next pause ends.
+        assert relay.poll() == conf.get("POLL_INTERVAL")
+    good.refresh_from_db()
+    assert good.relayed_at is not None
 
 
 @pytest.mark.django_db(transaction=True, databases=["default", "other"])
