@@ -123,6 +123,11 @@ VERBS: dict[str, Case] = {
 }
 
 
+# Those for many deliveries: one of these may be in a worker's hands by now.
+MANY = ["claim_due", "release", "put_aside", "requeue", "retry_known"]
+MANY += ["retry", "retry_now", "discard", "operate"]
+
+
 @contextmanager
 def others_at_work(pk: int) -> Iterator[None]:
     """Have a subscriber run, and a publisher's transaction open."""
@@ -159,3 +164,19 @@ def test_verb_waits_for_nobody(name: str, size: int, level: str) -> None:
     # The pool ends last: whoever does wait goes on when the lock is gone.
     with ThreadPoolExecutor(1) as pool, others_at_work(size + 1):
         assert pool.submit(do, verb, size, level).result(60) == size
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("name", MANY)
+def test_verb_does_not_wait_for_one_of_its_own_that_a_worker_has_started(
+    name: str, size: int, level: str
+) -> None:
+    """G4: a relay that didn't hear of the push's arrival gives back what a subscriber has."""
+    verb, columns, event = VERBS[name]
+    fill_events(size, type=f"'{HAPPENED}'", **{"relayed_at": in_seconds("-60"), **event})
+    fill_deliveries(size - 1, **{"subscriber": "'t.bulk'", **columns})
+    fill_deliveries(1, first=size, **{"subscriber": "'t.bulk'", **QUEUED})
+    settle()
+    with ThreadPoolExecutor(1) as pool, others_at_work(size):
+        assert pool.submit(do, verb, size, level).result(60) == size - 1

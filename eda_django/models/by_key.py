@@ -9,8 +9,10 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from django.db import connections
+from django.db import connections, transaction
 from django.db.models import QuerySet
+
+from .locking import skip_locked
 
 # A DELETE of one table takes no hint, and in a join without a first table it is not heeded.
 _DELETE = """
@@ -27,6 +29,19 @@ def update(rows: QuerySet[Any], **values: Any) -> int:
         return rows.update(**values)
     with connection.execute_wrapper(_name_the_key):
         return rows.update(**values)
+
+
+def update_free(rows: QuerySet[Any], **values: Any) -> int:
+    """Change rows that are chosen by their keys and more; return how many.
+
+    InnoDB waits for a row before it looks whether it is meant. So there those are left out that
+    somebody holds, who is about to change them.
+    """
+    if connections[rows.db].vendor != "mysql":
+        return update(rows, **values)
+    with transaction.atomic(using=rows.db):
+        free = [row.pk for row in skip_locked(rows.only("id"))]
+        return update(rows.filter(pk__in=free), **values) if free else 0
 
 
 def delete(rows: QuerySet[Any]) -> None:

@@ -103,13 +103,13 @@ class DeliveryQuerySet(OperatorVerbs["Delivery"]):
     def release(self, token: UUID, ids: Sequence[int]) -> int:
         """Give back what was claimed and not started: due at once, no attempt is burned."""
         rows = self.held(Status.QUEUED, token).filter(pk__in=ids)
-        return by_key.update(rows, **outcomes.pending(0))
+        return by_key.update_free(rows, **outcomes.pending(0))
 
     def put_aside(
         self, token: UUID, ids: Sequence[int], *, kind: str, reason: str, seconds: float
     ) -> int:
         """Give back for `seconds`, with the reason, what can't start here; no attempt burns."""
-        return by_key.update(
+        return by_key.update_free(
             self.held(Status.QUEUED, token).filter(pk__in=ids),
             **outcomes.pending(seconds),
             error_class=kind,
