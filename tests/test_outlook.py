@@ -29,6 +29,8 @@ def outlook(**known: float | bool | None) -> Outlook:
         (outlook(due_in=0.001), 0.001),
         (outlook(lapse_in=-10.0), 1.0),
         (outlook(lapse_in=0.0, fresh=True), 0.1),
+        # Another relay's, or one that only newer code knows.
+        (outlook(must_operate=True), 1.0),
     ],
 )
 def test_sleep_lasts_until_something_is_due_and_never_nothing(

@@ -79,11 +79,13 @@ class Outlook:
         """Return the seconds until something is due, `at_most` if nothing is before.
 
         What is due already and did not move is in other hands: look again after `contended`, or
-        after `slow` where a lease has lapsed.
+        after `slow` where a lease has lapsed, or an operation runs: only newer code may know it.
         """
         waits = [at_most]
-        if self.fresh or self.must_operate:
+        if self.fresh:
             waits.append(contended)
+        if self.must_operate:
+            waits.append(slow)
         times = (self.scheduled_in, self.due_in)
         waits += [t if t > 0 else contended for t in times if t is not None]
         if self.lapse_in is not None:
