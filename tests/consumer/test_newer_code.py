@@ -4,7 +4,7 @@ import logging
 from dataclasses import dataclass
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 
 from eda_django import event, publish, subscribes
 from eda_django.models import Attempt, Delivery, OutboxEvent
@@ -31,7 +31,8 @@ def test_unknown_subscriber_waits_for_newer_code(caplog: pytest.LogCaptureFixtur
     registry.remove("t.sub")
     with Statements() as captured, caplog.at_level(logging.INFO, "eda_django"):
         assert run(chunk) == 0
-    assert len(captured.texts) == 2
+    # InnoDB is asked first which rows nobody holds.
+    assert len(captured.texts) == 2 + (connection.vendor == "mysql")
     for row in Delivery.objects.all():
         assert (row.status, row.attempts, row.error_class) == ("pending", 0, UNKNOWN_SUBSCRIBER)
         assert row.error_text == "no running code knows the subscriber 't.sub'"
