@@ -1,14 +1,14 @@
 """The system checks of databases: their tables, and how they are set up."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from django.conf import settings
 from django.core.checks import CheckMessage
 from django.db import OperationalError, connections, router
 
-from .check_messages import warning
+from .check_messages import error, warning
 from .models import Delivery, OutboxEvent
 
 # What migration 0002 sets for both tables on PostgreSQL; a site may have other values.
@@ -84,16 +84,42 @@ def check_sqlite(**_: Any) -> list[CheckMessage]:
             f"that reads before it writes fails with 'database is locked' when others write.",
             "Set DATABASES[…]['OPTIONS'] = {'transaction_mode': 'IMMEDIATE', 'timeout': 30}.",
         )
-        for alias in connections
-        if connections[alias].vendor == "sqlite"
-        and router.allow_migrate_model(alias, OutboxEvent)
-        and not _locks_at_once(alias)
+        for alias in _in_use()
+        if connections[alias].vendor == "sqlite" and not _locks_at_once(alias)
     ]
+
+
+def _in_use() -> Iterator[str]:
+    """Yield the databases that may have an outbox, without asking any."""
+    return (alias for alias in connections if router.allow_migrate_model(alias, OutboxEvent))
 
 
 def _locks_at_once(alias: str) -> bool:
     mode = settings.DATABASES[alias].get("OPTIONS", {}).get("transaction_mode")
     return str(mode).upper() in ("IMMEDIATE", "EXCLUSIVE")
+
+
+AUTOCOMMIT_HINT = "Remove the key, or set it to True."
+
+
+def check_autocommit(**_: Any) -> list[CheckMessage]:
+    """E008: a database where atomic() commits nothing."""
+    return [
+        error("E008", problem, AUTOCOMMIT_HINT)
+        for alias in _in_use()
+        if (problem := autocommit_problem(alias))
+    ]
+
+
+def autocommit_problem(using: str) -> str:
+    """Return what is wrong with AUTOCOMMIT there; nothing, if it is on."""
+    value = connections[using].settings_dict["AUTOCOMMIT"]
+    if value:
+        return ""
+    return (
+        f"DATABASES[{using!r}]['AUTOCOMMIT'] is {value!r}: atomic() commits nothing then, and a "
+        f"relay would push jobs for rows that nobody commits."
+    )
 
 
 def has_outbox(using: str) -> bool:

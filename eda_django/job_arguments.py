@@ -77,9 +77,12 @@ def _token(value: object) -> UUID:
 
 
 def _alias(value: object) -> str:
-    if isinstance(value, str) and value in connections.settings:
-        return value
-    raise RefusedJob(f"using must be an alias in settings.DATABASES, not {shown(value)}.")
+    if not isinstance(value, str) or value not in connections.settings:
+        raise RefusedJob(f"using must be an alias in settings.DATABASES, not {shown(value)}.")
+    if not connections.settings[value]["AUTOCOMMIT"]:
+        # The subscribers would run after each lease anew, and nothing of it be kept.
+        raise RefusedJob(f"using is {value!r}, whose AUTOCOMMIT is off in settings.DATABASES.")
+    return value
 
 
 def _seconds(value: Any) -> float | None:

@@ -55,6 +55,27 @@ def empty_database(suffix: str) -> Iterator[str]:
         drop(name)
 
 
+@contextmanager
+def set_up(using: str = "default", **keys: Any) -> Iterator[None]:
+    """Connect to a database as a process does whose DATABASES has these keys for it."""
+    known = connections[using].settings_dict
+    before = {key: known[key] for key in keys}
+    try:
+        known.update(keys)
+        _connect_anew(using)
+        yield
+    finally:
+        known.update(before)
+        _connect_anew(using)
+
+
+def _connect_anew(using: str) -> None:
+    connection = connections[using]
+    connection.close()
+    for kept in ("timezone", "timezone_name"):
+        connection.__dict__.pop(kept, None)
+
+
 def create(name: str, *, using: str = "default") -> None:
     """Make a database on the server of this alias."""
     connection = connections[using]

@@ -18,6 +18,7 @@ from eda_django.management.commands import relay as command
 from eda_django.models import Delivery, OutboxEvent, RelayHeartbeat, Status
 from eda_django.registry import registry
 from eda_django.relay import Relay
+from tests.databases import set_up
 from tests.integration.servers import closed_port, queue_at
 from tests.relaying import statuses
 from tests.testapp.events import Noted
@@ -64,6 +65,21 @@ class TestMessages:
         monkeypatch.setattr(connections["default"], "ensure_connection", refuse)
         with pytest.raises(CommandError, match="'default' can't .* DATABASES: nobody there"):
             call_command("relay")
+
+    @pytest.mark.parametrize("options", [["--once"], ["--once", "--inline"]], ids=" ".join)
+    def test_database_where_atomic_commits_nothing_is_named_and_left_alone(
+        self, redis_client: Any, options: list[str]
+    ) -> None:
+        """G2: jobs would be pushed for deliveries that are never committed."""
+        publish_notes(2)
+        message = re.escape(
+            "DATABASES['default']['AUTOCOMMIT'] is False: atomic() commits nothing then, and a "
+            "relay would push jobs for rows that nobody commits. Remove the key, or set it to True."
+        )
+        with set_up(AUTOCOMMIT=False), pytest.raises(CommandError, match=message):
+            call_command("relay", *options, skip_checks=True)
+        assert redis_client.keys("rq:job:*") == []
+        assert Effect.objects.count() == 0
 
     def test_missing_queue_is_named_with_the_setting(self, settings: Any) -> None:
         settings.EDA_DJANGO = {"QUEUE": "nowhere"}

@@ -14,6 +14,13 @@ def found(**options: Any) -> list[CheckMessage]:
     return [m for m in messages if str(m.id).startswith("eda_django.")]
 
 
+class NoOutbox:
+    """Keeps the library's tables off the second database."""
+
+    def allow_migrate(self, db: str, app_label: str, **_: Any) -> bool | None:
+        return not (db == "other" and app_label == "eda_django")
+
+
 def on_event(event: Event[Any]) -> None:
     """Subscribe to whatever a test needs."""
 

@@ -9,7 +9,7 @@ from django.test import override_settings
 
 from eda_django import database_checks, subscribes
 from eda_django.models import OutboxEvent
-from tests.checks.checking import ON_EVENT, WARNING, assert_one, found, on_event
+from tests.checks.checking import ON_EVENT, WARNING, NoOutbox, assert_one, found, on_event
 from tests.testapp.events import Noted
 
 
@@ -95,13 +95,6 @@ def test_w003_a_database_in_use_without_the_outbox(monkeypatch: pytest.MonkeyPat
     assert found(databases=[]) == []
     monkeypatch.setattr("sys.argv", ["manage.py", "migrate"])
     assert found(databases=["default"]) == []
-
-
-class NoOutbox:
-    """Keeps the library's tables off the second database."""
-
-    def allow_migrate(self, db: str, app_label: str, **_: Any) -> bool | None:
-        return not (db == "other" and app_label == "eda_django")
 
 
 @pytest.mark.django_db(databases=["default", "other"])

@@ -8,9 +8,11 @@ import pytest
 from django.db import DatabaseError, IntegrityError, OperationalError, connection, transaction
 
 from eda_django import Event
+from eda_django.exceptions import RefusedJob
 from eda_django.models import Attempt, Delivery
 from eda_django.relay import Relay
 from tests.consumer.running import one_chunk, run
+from tests.databases import set_up
 from tests.relaying import (
     Recorder,
     happen,
@@ -41,6 +43,22 @@ def test_subscriber_that_swallows_a_database_error_is_not_lost() -> None:
     expected = "pending" if connection.vendor == "postgresql" else "succeeded"
     assert statuses() == [expected] * 3
     assert Effect.objects.count() == Delivery.objects.filter(status="succeeded").count()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_subscriber_does_not_run_where_nothing_would_be_committed() -> None:
+    """G3: what it wrote would be lost, and it would run again after every lease."""
+    seen: list[Event[Any]] = []
+    chunk = one_chunk(2, seen.append)
+    with (
+        set_up(AUTOCOMMIT=False),
+        pytest.raises(
+            RefusedJob, match=r"'default', whose AUTOCOMMIT is off in settings.DATABASES"
+        ),
+    ):
+        run(chunk)
+    assert seen == []
+    assert statuses() == ["queued"] * 2
 
 
 def _orm_swallow(seen: Event[Any]) -> None:

@@ -13,7 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, InterfaceError, OperationalError, connections
 
-from eda_django.database_checks import has_outbox
+from eda_django.database_checks import AUTOCOMMIT_HINT, autocommit_problem, has_outbox
 from eda_django.dispatch import default_queue
 from eda_django.exceptions import TransportUnavailable
 from eda_django.inline import InlineTransport
@@ -107,6 +107,8 @@ class Command(BaseCommand):
                 f"There is no database {using!r}: name one that DATABASES has ({known}), or add it "
                 f"there."
             )
+        if problem := autocommit_problem(using):
+            raise CommandError(f"{problem} {AUTOCOMMIT_HINT}")
         try:
             connections[using].ensure_connection()
         except DatabaseError as error:
