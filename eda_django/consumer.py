@@ -61,6 +61,11 @@ def consume(
     run = ChunkRun(claim.token, using=claim.using, limit_of=limit_of)
     try:
         return run.run(claim.ids)
+    except (DatabaseError, InterfaceError):
+        # The next job connects anew. A server that became a replica answers all but writes.
+        if not connections[claim.using].in_atomic_block:
+            connections[claim.using].close()
+        raise
     finally:
         signals.chunk_finished.send_robust(sender=None, using=using)
 
