@@ -8,7 +8,7 @@ from django.core.checks import CheckMessage, Tags
 
 from . import conf, payloads, secure
 from .check_messages import error, warning
-from .database_checks import check_autocommit, check_sqlite, check_tables
+from .database_checks import check_autocommit, check_database_zones, check_sqlite, check_tables
 from .events import types
 from .exceptions import InvalidEventType
 from .subscription_checks import check_default_queue, check_subscriptions
@@ -25,6 +25,7 @@ def register() -> None:
         check_lease,
         check_time_zones,
         check_autocommit,
+        check_database_zones,
         check_default_queue,
         check_subscriptions,
         check_event_types,

@@ -2,7 +2,9 @@
 
 import sys
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.conf import settings
 from django.core.checks import CheckMessage
@@ -120,6 +122,30 @@ def autocommit_problem(using: str) -> str:
         f"DATABASES[{using!r}]['AUTOCOMMIT'] is {value!r}: atomic() commits nothing then, and a "
         f"relay would push jobs for rows that nobody commits."
     )
+
+
+def check_database_zones(**_: Any) -> list[CheckMessage]:
+    """E009: a database without zones of its own, which Django doesn't read in UTC."""
+    return [
+        error(
+            "E009",
+            f"DATABASES[{alias!r}]['TIME_ZONE'] is {zone!r}: Django reads this database's times in "
+            f"that zone, and this library writes them in UTC, so that what is due comes too early "
+            f"or too late.",
+            'Remove the key, or set it to "UTC".',
+        )
+        for alias in _in_use()
+        if connections[alias].vendor != "postgresql"
+        and not _is_utc(zone := connections[alias].settings_dict["TIME_ZONE"])
+    ]
+
+
+def _is_utc(zone: str | None) -> bool:
+    try:
+        # Of no time in particular a zone tells what it is off by only if that never changes.
+        return zone is None or ZoneInfo(zone).utcoffset(None) == timedelta(0)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return False
 
 
 def has_outbox(using: str) -> bool:

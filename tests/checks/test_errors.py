@@ -30,7 +30,7 @@ def test_the_checks_are_registered_once():
     checks.register()
     assert len(check_registry.get_checks()) == before
     tagged = check_registry.get_checks()
-    assert sum(check.__module__ in OURS for check in tagged) == 10
+    assert sum(check.__module__ in OURS for check in tagged) == 11
 
 
 @override_settings(EDA_DJANGO={"BATCH_SZIE": 5})
