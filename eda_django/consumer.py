@@ -19,7 +19,7 @@ from .models import Delivery, Status, outcomes
 from .models.locking import (
     abandon_statement,
     databases_inside,
-    noticing_deadlocks,
+    noticing_rollbacks,
     revive,
     untangle,
     writing,
@@ -174,7 +174,7 @@ class ChunkRun:
         with writing(self.using):
             if not self.deliveries.lock_running(work.pk, token=self.token):
                 raise StaleClaim
-            with noticing_deadlocks(self.using):
+            with noticing_rollbacks(self.using):
                 self._call(work)
             then = None if _has_hooks(self.using) else following
             is_done, is_next_started = self._acknowledge(work, then)
@@ -297,7 +297,7 @@ def _has_hooks(using: str) -> bool:
     lives. The doorbell's ring takes no time.
     """
     ring = signals.ring(using)
-    return any(hook is not ring for _, hook, _ in connections[using].run_on_commit)
+    return any(entry[1] is not ring for entry in connections[using].run_on_commit)
 
 
 def _wordless(error: SystemExit | KeyboardInterrupt) -> BaseException:

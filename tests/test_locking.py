@@ -6,7 +6,8 @@ import pytest
 from django.db import OperationalError, connection, transaction
 from django.db.transaction import TransactionManagementError
 
-from eda_django.models.locking import abandon_statement, noticing_deadlocks, revive, writing
+from eda_django.models.locking import abandon_statement, noticing_rollbacks, revive, writing
+from tests.databases import vendor
 from tests.relaying import cut_connection, in_threads
 from tests.testapp.models import Order
 
@@ -41,11 +42,11 @@ def test_transactions_that_read_before_they_write_wait_for_one_another() -> None
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("code", [1213, 1020])
+@pytest.mark.parametrize("code", [1213, 1020, 1206])
 def test_swallowed_deadlock_breaks_the_transaction_where_it_has_ended_it(code: int) -> None:
     """G3: InnoDB has rolled everything back, the others only the statement."""
     with transaction.atomic():
-        with noticing_deadlocks("default"):
+        with noticing_rollbacks("default"):
             swallow(code, "Deadlock found when trying to get lock")
         if connection.vendor == "mysql":
             with pytest.raises(TransactionManagementError):
@@ -57,10 +58,40 @@ def test_swallowed_deadlock_breaks_the_transaction_where_it_has_ended_it(code: i
 @pytest.mark.django_db
 @pytest.mark.parametrize("arguments", [(1205, "Lock wait timeout exceeded"), ()])
 def test_other_errors_may_be_swallowed(arguments: tuple[Any, ...]) -> None:
-    """MariaDB answers NOWAIT with 1205, and the transaction goes on."""
-    with transaction.atomic(), noticing_deadlocks("default"):
+    """MariaDB answers NOWAIT with 1205, and by default the transaction goes on."""
+    with transaction.atomic(), noticing_rollbacks("default"):
         swallow(*arguments)
         assert Order.objects.count() == 0
+
+
+@pytest.mark.skipif(vendor() != "mariadb", reason="Only InnoDB has such a variable.")
+@pytest.mark.django_db(transaction=True)
+def test_swallowed_timeout_of_a_lock_breaks_the_transaction_if_the_server_can_not_be_asked() -> (
+    None
+):
+    """G3: whether it has rolled everything back is a variable of the server."""
+    with transaction.atomic(), noticing_rollbacks("default"):
+        cut_connection()
+        swallow(1205, "Lock wait timeout exceeded")
+        with pytest.raises(TransactionManagementError):
+            Order.objects.count()
+
+
+@pytest.mark.skipif(vendor() != "sqlite", reason="Only its driver tells without a statement.")
+@pytest.mark.django_db(transaction=True)
+def test_transaction_that_was_ended_by_hand_fails_where_that_is_seen() -> None:
+    """G3: what comes after would be committed at once, each statement by itself."""
+
+    @transaction.atomic
+    def end_by_hand() -> None:
+        with noticing_rollbacks("default"):
+            Order.objects.create(number="1")
+            raw: Any = connection.connection
+            raw.rollback()
+
+    with pytest.raises(TransactionManagementError, match="on database 'default' ended before"):
+        end_by_hand()
+    assert Order.objects.count() == 0
 
 
 @pytest.mark.django_db(transaction=True)

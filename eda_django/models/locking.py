@@ -1,14 +1,18 @@
 """Row locks, where the database has them, and the one write lock where it has not."""
 
 from collections.abc import Callable, Container, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from typing import Any
 
-from django.db import OperationalError, connections, transaction
+from django.db import DatabaseError, connections, transaction
 from django.db.models import QuerySet
+from django.db.transaction import TransactionManagementError
 
-# InnoDB's errors that end the whole transaction: a deadlock, and MariaDB's "record has changed".
-ENDS_TRANSACTION = (1213, 1020)
+# InnoDB's errors that end the whole transaction: a deadlock, MariaDB's "record has changed", and a
+# lock table that is full.
+ENDS_TRANSACTION = (1213, 1020, 1206)
+# The one that does so only where the server is told to: a lock that was waited for in vain.
+LOCK_TIMEOUT = 1205
 # libpq's PQTRANS_IDLE and PQTRANS_ACTIVE: no transaction is open; a statement is under way.
 IDLE, ACTIVE = 0, 1
 
@@ -42,27 +46,58 @@ def skip_locked_clause(using: str) -> str:
 
 
 @contextmanager
-def noticing_deadlocks(using: str) -> Iterator[None]:
-    """Fail the transaction if the body swallows a deadlock.
+def noticing_rollbacks(using: str) -> Iterator[None]:
+    """Fail the transaction if the body swallows an error by which the database has ended it.
 
-    InnoDB answers one by rolling back the whole transaction, not the statement, and Django does
-    not know: what comes after would be committed without what came before.
+    InnoDB and SQLite answer some errors by rolling back the whole transaction, not the statement,
+    and Django does not know: what comes after would be committed without what came before.
     """
     connection = connections[using]
-    if connection.vendor != "mysql":
+    if connection.vendor not in ("mysql", "sqlite"):
+        # PostgreSQL takes no statement after an error, whatever that was.
         yield
         return
     with connection.execute_wrapper(_watch):
         yield
+    if not connection.needs_rollback and _is_out_of_transaction(connection):
+        # No statement failed: it was ended by hand, or while rows were read.
+        raise TransactionManagementError(
+            f"The transaction on database {using!r} ended before its block did. Don't end it by "
+            f"hand, and don't go on after an error by which SQLite rolls all of it back."
+        )
 
 
 def _watch(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
+    connection = context["connection"]
     try:
         return execute(sql, params, many, context)
-    except OperationalError as error:
-        if error.args and error.args[0] in ENDS_TRANSACTION:
-            context["connection"].needs_rollback = True
+    except DatabaseError as error:
+        if not connection.needs_rollback and _has_ended_transaction(connection, error):
+            connection.needs_rollback = True
         raise
+
+
+def _has_ended_transaction(connection: Any, error: DatabaseError) -> bool:
+    if connection.vendor == "sqlite":
+        return _is_out_of_transaction(connection)
+    code = error.args[0] if error.args else None
+    return code in ENDS_TRANSACTION or (code == LOCK_TIMEOUT and _rolls_back_on_timeout(connection))
+
+
+def _is_out_of_transaction(connection: Any) -> bool:
+    """Return whether SQLite's driver is in no transaction any more; that costs no statement."""
+    return connection.vendor == "sqlite" and not connection.connection.in_transaction
+
+
+def _rolls_back_on_timeout(connection: Any) -> bool:
+    """Ask the server, by the driver alone: what watches Django's statements would meet this one."""
+    try:
+        with closing(connection.connection.cursor()) as cursor:
+            cursor.execute("SELECT @@innodb_rollback_on_timeout")
+            return bool(cursor.fetchone()[0])
+    except connection.Database.Error:
+        # What can't be asked may have been rolled back.
+        return True
 
 
 def abandon_statement(using: str) -> None:

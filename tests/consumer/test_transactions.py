@@ -1,7 +1,8 @@
 """Each delivery in a transaction, whatever its subscriber does to that."""
 
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import nullcontext, suppress
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from eda_django.exceptions import RefusedJob
 from eda_django.models import Attempt, Delivery
 from eda_django.relay import Relay
 from tests.consumer.running import one_chunk, run
-from tests.databases import set_up
+from tests.databases import set_up, vendor
 from tests.relaying import (
     Recorder,
     happen,
@@ -156,6 +157,47 @@ def test_hook_that_fails_after_the_commit_is_logged_and_the_chunk_goes_on(
     assert not Attempt.objects.exists()
     assert caplog.text.count("error after the commit") == 3
     assert set(Delivery.objects.values_list("attempts", flat=True)) == {1}
+
+
+@pytest.fixture
+def rolling_back() -> Iterator[None]:
+    """Make a table by whose constraint SQLite rolls back the whole transaction."""
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE TABLE rolling_back (id integer PRIMARY KEY ON CONFLICT ROLLBACK)")
+        cursor.execute("INSERT INTO rolling_back VALUES (1)")
+    yield
+    with connection.cursor() as cursor:
+        cursor.execute("DROP TABLE rolling_back")
+
+
+def _clash() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("INSERT INTO rolling_back VALUES (1)")
+
+
+@pytest.mark.skipif(vendor() != "sqlite", reason="Only SQLite lets a table say that.")
+@pytest.mark.usefixtures("rolling_back")
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("block", [nullcontext, transaction.atomic])
+@pytest.mark.parametrize("goes_on", [True, False])
+def test_rollback_by_sqlite_itself_that_is_swallowed_fails_the_attempt(
+    block: Any, goes_on: bool
+) -> None:
+    """G3: what the subscriber wrote before is gone; what it writes after must not stay."""
+
+    def subscriber(seen: Event[Any]) -> None:
+        write(seen)
+        with suppress(IntegrityError), block():
+            _clash()
+        if goes_on:
+            with suppress(DatabaseError):
+                Order.objects.create(number="after")
+
+    assert run(one_chunk(2, subscriber)) == 0
+    assert statuses() == ["pending"] * 2
+    assert Attempt.objects.count() == 2
+    assert not Effect.objects.exists()
+    assert not Order.objects.exists()
 
 
 @row_locks

@@ -10,13 +10,12 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from django.core.management import call_command
 from django.db import connections
 
-from example_project.demo.redis_server import HOST
 from tests.databases import vendor
 from tests.faults import outcome
 from tests.faults.children import Children
+from tests.faults.own_database import OWN, known_as_own
 from tests.faults.planting import Fate
 from tests.faults.points import LOST
 from tests.integration.servers import SERVERS, DatabaseServer
@@ -33,38 +32,13 @@ KIND = "faults.happened"
 EVENTS = 9
 # They go in three chunks for each of the two subscribers.
 CHUNKS = 6
-OWN = "own"
 
 
 @pytest.fixture(scope="module")
 def running(django_db_setup: None, django_db_blocker: Any) -> Iterator[DatabaseServer]:
     """Run a server with the library's tables, known to Django by the alias OWN."""
-    server = SERVERS[vendor()](max_connections=10)
-    try:
-        server.create()
-        server.start()
-        server.create_database("eda_django")
-        connections.settings[OWN] = {
-            **connections.settings["default"],
-            "HOST": HOST,
-            "PORT": server.port,
-            "USER": server.superuser,
-            "PASSWORD": "",
-            "NAME": "eda_django",
-        }
-        if vendor() == "postgresql":
-            # Those of the suite say that a commit may be lost.
-            connections.settings[OWN]["OPTIONS"] = {}
-        with django_db_blocker.unblock():
-            for app in ("eda_django", "testapp"):
-                call_command("migrate", app, database=OWN, verbosity=0)
-            connections[OWN].close()
+    with known_as_own(SERVERS[vendor()](max_connections=10), django_db_blocker) as server:
         yield server
-    finally:
-        server.remove()
-        if OWN in connections.settings:
-            connections[OWN].close()
-            del connections[OWN], connections.settings[OWN]
 
 
 @pytest.fixture
