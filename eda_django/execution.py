@@ -1,7 +1,9 @@
 """One delivery in a worker's hands: its subscriber, its event, and the call."""
 
 import asyncio
+import inspect
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,13 +12,15 @@ from asgiref.sync import async_to_sync
 from . import conf, payloads
 from .deadline import time_limit
 from .events import Event, current_event, types
-from .exceptions import SubscriberTimeout
+from .exceptions import InvalidSubscriber, SubscriberTimeout
 from .models import Delivery
 from .registry import Subscription
 from .verdicts import Verdict, judge
 
 # What a lease is longer by, in seconds, where neither a timeout nor a row lock limits an attempt.
 NO_TIMEOUT = 86_400.0
+# What is returned by a function of which nothing has run yet.
+UNRUN = (inspect.isawaitable, inspect.isgenerator, inspect.isasyncgen)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -51,27 +55,41 @@ class Execution:
         """Call the subscriber; what it publishes meanwhile is caused by this event.
 
         Raises UndecodablePayload if this code can't read the payload. It is read no sooner than
-        now: reading, too, may kill the worker, and then a started attempt tells of it.
+        now: reading, too, may kill the worker, and then a started attempt tells of it. Raises
+        InvalidSubscriber if nothing has run.
         """
         event = self.row.event.envelope(self._decode(), attempt=self.row.attempts)
         token = current_event.set(event)
         try:
             if self.subscription.is_async:
-                async_to_sync(self._await)(event)
+                returned = async_to_sync(self._await)(event)
             else:
                 with time_limit(self.timeout, self.subscription.name):
-                    self.subscription.subscriber(event)
+                    returned = self.subscription.subscriber(event)
         finally:
             current_event.reset(token)
+        self._require_run(returned)
 
     def _decode(self) -> Any:
         stored = self.row.event
         return payloads.decode(types.get(stored.type), version=stored.version, tree=stored.data)
 
-    async def _await(self, event: Event[Any]) -> None:
+    def _require_run(self, returned: Any) -> None:
+        """Refuse what a decorator returns that hides an `async def`, or a generator, from us."""
+        if any(is_one(returned) for is_one in UNRUN):
+            # Unless it is closed, Python complains of it later.
+            with suppress(AttributeError):
+                returned.close()  # type: ignore[union-attr]
+            raise InvalidSubscriber(
+                f"Subscriber {self.subscription.name!r} returned a {type(returned).__name__}, and "
+                f"nothing has run: a decorator of it is not made for async functions, or for "
+                f"generators. Leave it out, or have it await the function."
+            )
+
+    async def _await(self, event: Event[Any]) -> Any:
         try:
             async with asyncio.timeout(self.timeout) as limit:
-                await self.subscription.subscriber(event)
+                return await self.subscription.subscriber(event)
         except TimeoutError as error:
             if not limit.expired():
                 raise
