@@ -98,15 +98,17 @@ def _shown(payload: Any) -> str:
 def _from_dict(subject: str, declared: type, payload: dict[Any, Any]) -> Any:
     from pydantic import ValidationError
 
-    if unknown := _unknown_names(declared, payload):
+    if unknown := _unknown_names(subject, declared, payload):
         misfits.refuse_unknown(subject, unknown, declared)
     try:
         return adapter(declared).validate_python(payload)
     except ValidationError as error:
         misfits.refuse_invalid(subject, error, payload)
+    except Exception as error:
+        misfits.refuse_raising(subject, declared, error)
 
 
-def _unknown_names(declared: type, payload: dict[Any, Any]) -> list[str]:
+def _unknown_names(subject: str, declared: type, payload: dict[Any, Any]) -> list[str]:
     """Return the names that pydantic would drop; none if the class says what becomes of them."""
     from pydantic import ValidationError
 
@@ -117,6 +119,8 @@ def _unknown_names(declared: type, payload: dict[Any, Any]) -> list[str]:
         adapter(declared).validate_python(payload, extra="forbid")
     except ValidationError as error:
         return [str(e["loc"][0]) for e in misfits.errors_of(error) if misfits.is_unknown(e)]
+    except Exception as error:
+        misfits.refuse_raising(subject, declared, error)
     return []
 
 
@@ -184,6 +188,8 @@ def _check_round_trip(subject: str, declared: type, value: Any, text: str) -> No
         again = adapter(declared).validate_json(text)
     except ValidationError as error:
         misfits.refuse_invalid(subject, error, json.loads(text), reading=True)
+    except Exception as error:
+        misfits.refuse_raising(subject, declared, error)
     # In a union, what is equal may be of another type: a member of a StrEnum is equal to a text.
     if (again != value or has_unions(declared)) and (found := lost(value, again, declared)):
         path, problem = found

@@ -1,7 +1,7 @@
 """What a payload would lose on its way through JSON without any error."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date, time, timedelta
 from decimal import Decimal
 from typing import Any
@@ -43,6 +43,11 @@ def _lost(before: Any, after: Any, path: Path, members: Members) -> tuple[Path, 
         return _lost_in_list(before, after, path, members)
     if isinstance(before, set | frozenset) and isinstance(after, set | frozenset):
         return _lost_in_set(before, after, path, members)
+    if _is_another(before, after):
+        return path, (
+            "holds a value that subscribers would read as another: a validator changes it, so "
+            "publish what that returns, or init=False has each reader make one"
+        )
     return None
 
 
@@ -68,6 +73,11 @@ def _lost_items(
     path: Path,
     members_of: Callable[[Any], Members],
 ) -> tuple[Path, str] | None:
+    if len(before) > len(after):
+        return path, (
+            f"has {len(before)} names, and subscribers would read {len(after)}: some differ in "
+            "their type only, or what is declared has no place for them"
+        )
     for name, value in before.items():
         if isinstance(name, str) and (problem := text_problem(name)):
             return (*path, name), f"has a name that {problem}"
@@ -99,6 +109,17 @@ def _lost_in_set(before: Any, after: Any, path: Path, members: Members) -> tuple
             if kind := misread(value, other, members):
                 return path, _misread(kind, other)
     return None
+
+
+def _is_another(before: Any, after: Any) -> bool:
+    """Return whether a single value comes back as another one of its type, if that can be told."""
+    kind = type(before)
+    if kind is not type(after) or kind.__eq__ is object.__eq__:
+        return False
+    if isinstance(before, Iterable) and not isinstance(before, str | bytes):
+        return False
+    # NaN is not even equal to itself.
+    return bool(before == before and before != after)
 
 
 def _misread(kind: type, after: Any) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from ..exceptions import InvalidEvent, InvalidEventType
+from ..exceptions import EdaError, InvalidEvent, InvalidEventType
 from .adapters import Field, adapter, field_names, fields_of, has_fields
 from .redaction import described, dotted, redacted_values, without
 from .trees import MAX_DEPTH, text_problem
@@ -39,6 +39,17 @@ def refuse_invalid(
     after = " Its subscribers could not read what this class writes." if reading else ""
     # No cause: pydantic's own text would show the values that are to be masked.
     raise InvalidEvent(f"{subject}: {'; '.join(said)}.{after}") from None
+
+
+def refuse_raising(subject: str, payload: type, error: Exception) -> NoReturn:
+    """Raise InvalidEvent for a class that checks itself and raises what pydantic does not know."""
+    if isinstance(error, EdaError):
+        raise error
+    # Neither text nor cause: they may quote what is to be masked.
+    raise InvalidEvent(
+        f"{subject}: {payload.__qualname__} raised {type(error).__qualname__} when it was read. "
+        f"Let what checks it raise ValueError, whose text is shown."
+    ) from None
 
 
 def refuse_unknown(subject: str, names: list[str], payload: type) -> NoReturn:

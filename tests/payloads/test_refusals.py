@@ -1,16 +1,25 @@
 """Values that are refused in the caller: by field, value and reason, by depth and by size."""
 
 import math
-from dataclasses import field, make_dataclass
+import traceback
+from dataclasses import dataclass, field, make_dataclass
 from datetime import date
 from decimal import Decimal
 from typing import Annotated, Any, Literal
+from uuid import UUID, uuid4
 
 import pytest
 from django.test import override_settings
-from pydantic import AfterValidator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    PlainSerializer,
+    PlainValidator,
+    field_validator,
+)
 
 from eda_django import InvalidEvent, payloads
+from eda_django.exceptions import SubscriberTimeout
 from tests.payloads.declaring import Colour, Line, Tree, declared, one, refusal, there_and_back
 
 
@@ -119,6 +128,18 @@ from tests.payloads.declaring import Colour, Line, Tree, declared, one, refusal,
             [1, 1],
             "field 'x' has 2 items, and subscribers would read 1: a validator changes it, so "
             "publish what that returns.",
+        ),
+        (
+            Annotated[int, AfterValidator(lambda cents: cents * 100)],
+            500,
+            "field 'x' holds a value that subscribers would read as another: a validator changes "
+            "it, so publish what that returns, or init=False has each reader make one.",
+        ),
+        (
+            dict,
+            {1: "a", "1": "b"},
+            "field 'x' has 2 names, and subscribers would read 1: some differ in their type only, "
+            "or what is declared has no place for them.",
         ),
         (
             Literal["a"],
@@ -234,3 +255,76 @@ def test_headers_are_json_and_refused_by_name():
         "headers: field 'trace.id' holds an object, which JSON can't: use texts, numbers, lists "
         "and dicts."
     )
+
+
+# What would be read as another value
+
+
+@dataclass
+class Charged:
+    reference: UUID = field(default_factory=uuid4, init=False)
+
+
+class Opaque:
+    """A class of the site's own that can't be compared."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+
+def test_a_field_that_each_reader_would_make_anew_is_refused() -> None:
+    """Or an effect that is known by it would happen twice."""
+    assert refusal(Charged, Charged()).startswith(
+        "field 'reference' holds a value that subscribers would read as another: "
+    )
+
+
+def test_what_can_not_be_compared_is_taken_for_the_same() -> None:
+    kind: Any = Annotated[
+        Opaque,
+        PlainValidator(lambda found: Opaque(str(found))),
+        PlainSerializer(lambda opaque: opaque.text),
+    ]
+    made = one(kind)
+    assert there_and_back(made, made(Opaque("a"))).x.text == "a"
+
+
+# Classes that check themselves in their own way
+
+
+@dataclass
+class Card:
+    number: str
+
+    def __post_init__(self) -> None:
+        if self.number.startswith("1234"):
+            raise LookupError(self.number)
+
+
+class Number(BaseModel):
+    number: str
+
+    @field_validator("number")
+    @classmethod
+    def check(cls, number: str) -> str:
+        raise LookupError(number)
+
+
+@pytest.mark.parametrize("kind", [Card, Number])
+def test_a_class_that_raises_what_it_likes_is_named_without_the_value(kind: type) -> None:
+    number = "1234" + "567"
+    with pytest.raises(InvalidEvent) as caught:
+        payloads.encode(declared(kind), {"number": number})
+    assert f"{kind.__name__} raised LookupError when it was read." in str(caught.value)
+    assert number not in "".join(traceback.format_exception(caught.value))
+
+
+def test_what_the_library_raises_itself_is_no_matter_of_the_payload() -> None:
+    """The end of a subscriber's time, for example, that comes while it publishes."""
+
+    def end(number: str) -> str:
+        raise SubscriberTimeout("it took too long")
+
+    made = one(Annotated[str, AfterValidator(end)])
+    with pytest.raises(SubscriberTimeout):
+        payloads.encode(declared(made), {"x": "1"})
