@@ -79,7 +79,7 @@ class Execution:
         if any(is_one(returned) for is_one in UNRUN):
             # Unless it is closed, Python complains of it later.
             with suppress(AttributeError):
-                returned.close()  # type: ignore[union-attr]
+                returned.close()
             raise InvalidSubscriber(
                 f"Subscriber {self.subscription.name!r} returned a {type(returned).__name__}, and "
                 f"nothing has run: a decorator of it is not made for async functions, or for "

@@ -114,7 +114,7 @@ def _lost_in_set(before: Any, after: Any, path: Path, members: Members) -> tuple
 def _is_another(before: Any, after: Any) -> bool:
     """Return whether a single value comes back as another one of its type, if that can be told."""
     kind = type(before)
-    if kind is not type(after) or kind.__eq__ is object.__eq__:
+    if kind is not type(after) or not any("__eq__" in vars(base) for base in kind.__mro__[:-1]):
         return False
     if isinstance(before, Iterable) and not isinstance(before, str | bytes):
         return False
