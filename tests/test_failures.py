@@ -117,6 +117,14 @@ def test_secrets_are_masked_in_text_and_traceback() -> None:
     assert failure.exc_info is None
 
 
+def test_exception_that_quotes_a_secret_by_repr_or_cuts_it_stays_out_of_the_log() -> None:
+    """G9: as most exceptions do."""
+    for text in (repr("DOM\\alice"), '"DOM\\\\ali..."'):
+        failure = of(KeyError(text), secrets=["DOM\\alice"])
+        assert "ali" not in failure.text + failure.traceback.replace("alive", "")
+        assert failure.exc_info is None
+
+
 def test_longer_secret_is_masked_before_the_shorter_in_it() -> None:
     assert of(ValueError("abcdef"), secrets=["abc", "abcdef"]).text == "***"
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .redaction import MASK, dotted, is_redacted, masked_with, open_texts
+from .redaction import MASK, is_redacted, masked_with, open_texts
 
 Path = tuple[Any, ...]
 
@@ -74,16 +74,21 @@ class _Back:
         if text in self.values:
             return self.values[text]
         if MASK in text:
-            self.strays.append(Stray(field=dotted(path), is_open=False))
+            self.strays.append(Stray(field=_dotted(path), is_open=False))
         return text
 
     def _open(self, text: str, path: Path) -> str:
         if (text == MASK or f"{MASK}/" in text) and text not in self.texts:
-            self.strays.append(Stray(field=dotted(path), is_open=True))
+            self.strays.append(Stray(field=_dotted(path), is_open=True))
         return text
 
     def _keep(self, path: Path, value: Any) -> None:
         self.values[_address(path)] = value
+
+
+def _dotted(path: Path) -> str:
+    # In full: whoever reads this wrote what stands below a private name.
+    return ".".join(map(str, path))
 
 
 def _address(path: Path) -> str:

@@ -1,5 +1,6 @@
 """What nobody is to see: the values of the fields that REDACT names."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date, time, timedelta
 from decimal import Decimal
@@ -8,12 +9,13 @@ from typing import Any
 from uuid import UUID
 
 from .. import conf
+from .spellings import spans
 
 MASK = "***"
-# Shorter values would mask half of every text ("1" in "2021").
-MIN_SECRET = 3
 MAX_SHOWN = 100
 _PLAIN = (str, int, float, complex, bytes, Decimal, date, time, timedelta, UUID, Enum, type(None))
+# A name that a program gives, and no value: to mask "number" would blacken every traceback.
+_FIELD = re.compile("[A-Za-z_]{1,30}")
 # What stands for a value of which the path is known.
 Mask = Callable[[tuple[object, ...], Any], Any]
 
@@ -65,10 +67,12 @@ def open_texts(tree: Any) -> Iterator[str]:
 
 
 def without(text: str, secrets: Iterable[str]) -> str:
-    """Return the text with every secret masked, the longest first."""
-    for secret in sorted({s for s in secrets if len(s) >= MIN_SECRET}, key=len, reverse=True):
-        text = text.replace(secret, MASK)
-    return text
+    """Return the text with every secret masked, however it is spelled there."""
+    kept, last = [], 0
+    for begin, end in spans(text, frozenset(secrets)):
+        kept.append(text[last:begin])
+        last = end
+    return MASK.join((*kept, text[last:]))
 
 
 def described(value: object, path: tuple[object, ...] = ()) -> str:
@@ -87,7 +91,9 @@ def described(value: object, path: tuple[object, ...] = ()) -> str:
 
 
 def dotted(path: tuple[object, ...]) -> str:
-    return ".".join(map(str, path))
+    """Return where a part is, as far as that may be shown: names below a private one may not."""
+    private = (at for at, part in enumerate(path, start=1) if is_redacted(part))
+    return ".".join(map(str, path[: next(private, len(path))]))
 
 
 def _with_article(kind: str) -> str:
@@ -96,7 +102,9 @@ def _with_article(kind: str) -> str:
 
 def _texts(value: Any) -> Iterator[str]:
     if isinstance(value, Mapping):
-        for inner in value.values():
+        for name, inner in value.items():
+            if not _FIELD.fullmatch(str(name)):
+                yield str(name)
             yield from _texts(inner)
     elif isinstance(value, list | tuple):
         for inner in value:

@@ -1,14 +1,16 @@
 """REDACT: what must not be shown stands in no error's text."""
 
 import math
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from django.test import override_settings
-from pydantic import BaseModel
+from pydantic import BaseModel, field_validator
 
 from eda_django import InvalidEvent, payloads
+from eda_django.exceptions import UndecodablePayload
 from tests.payloads.declaring import Both, declared, refusal
 
 
@@ -80,6 +82,55 @@ def test_the_redacted_values_are_all_texts_below_a_redacted_name():
     tree = {"token": {"a": ["x", 12.5]}, "list": [{"token": "y"}], "flag": {"token": True}, "id": 5}
     with override_settings(EDA_DJANGO={"REDACT": ["token"]}):
         assert list(payloads.redacted_values(tree)) == ["x", "12.5", "y"]
+
+
+def test_names_below_a_redacted_name_are_values_unless_they_may_name_a_field():
+    """G9: a dict may have card numbers for names. "number" is in every traceback."""
+    tree = {"cards": {"4111-1111": {"number": "4222"}, "a@b.example": None, "x" * 31: 1}}
+    with override_settings(EDA_DJANGO={"REDACT": ["cards"]}):
+        found = list(payloads.redacted_values([tree]))
+    assert found == ["4111-1111", "4222", "a@b.example", "x" * 31, "1"]
+
+
+class Cards(BaseModel):
+    cards: dict[str, int]
+
+
+def test_no_error_says_the_names_below_a_redacted_name():
+    """G9: the path ends at what may be shown."""
+    tree = {"cards": {"4111-1111": "no", "4222-2222": "no"}}
+    with override_settings(EDA_DJANGO={"REDACT": ["cards"]}):
+        with pytest.raises(UndecodablePayload) as caught:
+            payloads.decode(declared(Cards), version=1, tree=tree)
+        assert str(caught.value).endswith("it does not fit Cards at cards")
+        assert refusal(Cards, {"cards": {"4111-1111": "no"}}).startswith("field 'cards': ")
+        assert refusal(None, {"cards": {"4111-1111": object()}}).startswith("field 'cards' holds")
+        assert refusal(None, {"cards": {"4111-1111": math.nan}}).startswith("field 'cards' must")
+
+
+class Account(BaseModel):
+    password: str
+
+    @field_validator("password")
+    @classmethod
+    def _strong(cls, value: str) -> str:
+        raise ValueError(f"{value!r} is too weak")
+
+
+def test_validator_may_quote_what_is_redacted_by_repr():
+    """G9."""
+    with override_settings(EDA_DJANGO={"REDACT": ["password"]}):
+        said = refusal(Account, {"password": 'DOM\\al\'s\n"pwd"'})
+    assert said == "field 'password': Value error, '***' is too weak, not *** (str)."
+
+
+@pytest.mark.parametrize("value", [4111, 12.5, Decimal("12.50"), date(2026, 1, 2), b"a\xffb"])
+def test_values_that_are_no_texts_are_masked_as_str_writes_them(value: object):
+    with override_settings(EDA_DJANGO={"REDACT": ["token"]}):
+        secrets = list(payloads.redacted_values({"token": [value, True, False, None]}))
+    assert payloads.without(f"no {value}, True, False, None", secrets) == (
+        "no ***, True, False, None"
+    )
 
 
 def test_secrets_are_masked_the_longest_first_and_short_ones_not_at_all():
