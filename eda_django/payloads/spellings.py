@@ -25,7 +25,7 @@ _ODD = re.compile(
     r"|(?P<tab>(?<=\t)|(?<=\\)\\*t)|(?P<back>(?<=\x08)|(?<=\\)\\*b)"
     r"|(?P<dots>(?<=…)|(?<=\.)\.\.+)"
     rf"|(?<=\\)\\*(?:u(?P<high>[dD][89abAB]{_HEX}{{2}})\\+u(?P<low>[dD][c-fC-F]{_HEX}{{2}})"
-    rf"|x(?P<two>{_HEX}{{2}})|u(?P<four>{_HEX}{{4}})|U(?P<eight>000{_HEX}{{5}})"
+    rf"|x(?P<two>{_HEX}{{2}})|u(?P<four>{_HEX}{{4}})|U(?P<eight>00(?:0{_HEX}|10){_HEX}{{4}})"
     # Nothing: what is escaped stands after it, or the dots that the escape was cut off by.
     rf"|(?P<lost>(?=[^ -~]|['\"])|(?:[xuU]{_HEX}{{0,7}})?(?=\.{{3}}|\\*…|\\+u2026))|))"
 )
@@ -54,7 +54,6 @@ class _Plain:
     """A text with one spelling for each character, and the way back to the places in it."""
 
     def __init__(self, text: str) -> None:
-        self.text, self._at = "", 0
         # Where each odd part begins and ends: first in this text, then in the one that was read.
         self._begins, self._ends = array("q"), array("q")
         self._from, self._to = array("q"), array("q")
@@ -94,8 +93,8 @@ def _plainly(found: re.Match[str]) -> str:
     if kind == "low":
         high, low = int(found["high"], 16), int(found["low"], 16)
         return chr(0x10000 + ((high - 0xD800) << 10) + low - 0xDC00)
-    code = int(found[kind], 16)
-    return _CONTROLS.get(chr(code), chr(code)) if code < 0x110000 else found[0]
+    character = chr(int(found[kind], 16))
+    return _CONTROLS.get(character, character)
 
 
 def _odd_places(text: str, values: Collection[str]) -> Iterator[Span]:

@@ -4,7 +4,6 @@ import json
 import time
 import traceback
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 from pydantic import BaseModel
@@ -12,7 +11,7 @@ from pydantic import BaseModel
 from eda_django.payloads import without
 
 PEM = "-----BEGIN KEY-----\nMIIEsecret\n\r\nABCDEFtop\n-----END KEY-----\n"
-LOGIN = 'DOM\\new\'s "pässword"\\\t\x1b\x85😀…end'
+LOGIN = 'DOM\\new\'s "pässword"\\\t\x1b\x85😀\U0010ffff…end'
 
 
 class Number(BaseModel):
@@ -127,10 +126,7 @@ def test_masking_takes_no_longer_than_the_text_is_long(text: str, secret: str) -
 
 
 def test_failures_without_secrets_cost_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*args: Any) -> None:
-        raise AssertionError("the text was read for nothing")
-
-    monkeypatch.setattr("eda_django.payloads.spellings._Plain", fail)
+    monkeypatch.delattr("eda_django.payloads.spellings._Plain")
     text = f"{grouped('what was wrong')} \\n"
     assert without(text, []) == text
     assert without(text, ["4111111111111111", PEM]) == text
