@@ -9,7 +9,7 @@ from ..events import EventType
 from ..exceptions import InvalidEvent, UndecodablePayload
 from . import misfits
 from .adapters import adapter, field_names
-from .losses import lost
+from .losses import lost, unsteady
 from .redaction import described, dotted
 from .trees import as_text, dumps, is_suspicious
 from .unions import has_unions
@@ -193,5 +193,27 @@ def _check_round_trip(subject: str, declared: type, value: Any, text: str) -> No
     # In a union, what is equal may be of another type: a member of a StrEnum is equal to a text.
     if (again != value or has_unions(declared)) and (found := lost(value, again, declared)):
         path, problem = found
-        where = f"field {dotted(path)!r}" if path else "the payload"
-        raise InvalidEvent(f"{subject}: {where} {problem}.")
+        raise InvalidEvent(f"{subject}: {_where(path)} {problem}.")
+    if again != value:
+        _check_steadiness(subject, declared, again)
+
+
+def _check_steadiness(subject: str, declared: type, again: Any) -> None:
+    """Refuse what is another value each time that it is read, and not only another spelling."""
+    try:
+        first = _written(subject, declared, again)
+        second = _written(subject, declared, adapter(declared).validate_json(first))
+    except Exception:
+        # It can't be told.
+        return
+    path = unsteady(json.loads(first), json.loads(second))
+    if path is not None:
+        raise InvalidEvent(
+            f"{subject}: {_where(path)} is another value each time that it is read: a validator "
+            f"changes it, so publish what that returns and have it leave that alone, or "
+            f"init=False has each reader make one."
+        )
+
+
+def _where(path: tuple[object, ...]) -> str:
+    return f"field {dotted(path)!r}" if path else "the payload"

@@ -1,14 +1,14 @@
 """What a payload would lose on its way through JSON without any error."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import date, time, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 from .adapters import attributes_of, has_fields
-from .trees import text_problem
+from .trees import dumps, text_problem
 from .unions import member_of, misread, union_members
 
 Path = tuple[object, ...]
@@ -43,11 +43,6 @@ def _lost(before: Any, after: Any, path: Path, members: Members) -> tuple[Path, 
         return _lost_in_list(before, after, path, members)
     if isinstance(before, set | frozenset) and isinstance(after, set | frozenset):
         return _lost_in_set(before, after, path, members)
-    if _is_another(before, after):
-        return path, (
-            "holds a value that subscribers would read as another: a validator changes it, so "
-            "publish what that returns, or init=False has each reader make one"
-        )
     return None
 
 
@@ -111,15 +106,16 @@ def _lost_in_set(before: Any, after: Any, path: Path, members: Members) -> tuple
     return None
 
 
-def _is_another(before: Any, after: Any) -> bool:
-    """Return whether a single value comes back as another one of its type, if that can be told."""
-    kind = type(before)
-    if kind is not type(after) or not any("__eq__" in vars(base) for base in kind.__mro__[:-1]):
-        return False
-    if isinstance(before, Iterable) and not isinstance(before, str | bytes):
-        return False
-    # NaN is not even equal to itself.
-    return bool(before == before and before != after)
+def unsteady(first: Any, second: Any, path: Path = ()) -> Path | None:
+    """Return where two JSON values differ; the order of lists, which may be sets, apart."""
+    if isinstance(first, dict) and isinstance(second, dict) and first.keys() == second.keys():
+        found = (unsteady(first[name], second[name], (*path, name)) for name in first)
+        return next((at for at in found if at is not None), None)
+    if isinstance(first, list) and isinstance(second, list) and len(first) == len(second):
+        pairs = enumerate(zip(sorted(first, key=dumps), sorted(second, key=dumps), strict=True))
+        found = (unsteady(a, b, (*path, at)) for at, (a, b) in pairs)
+        return next((at for at in found if at is not None), None)
+    return None if first == second else path
 
 
 def _misread(kind: type, after: Any) -> str:

@@ -5,7 +5,7 @@ import json
 from dataclasses import dataclass, field, make_dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
-from typing import Any, Generic, Literal, NamedTuple, TypeVar
+from typing import Annotated, Any, Generic, Literal, NamedTuple, TypeVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -13,8 +13,13 @@ import pytest
 from pydantic import (
     Base64Bytes,
     BaseModel,
+    Field,
     Json,
+    PlainSerializer,
+    PlainValidator,
     RootModel,
+    StringConstraints,
+    field_serializer,
 )
 
 from eda_django import payloads
@@ -159,3 +164,62 @@ def test_a_field_that_declares_no_type_comes_back_as_json_has_it():
         "price": "1.10",
         "pair": [1, 2],
     }
+
+
+# What comes back as another value, but as the same one each time
+
+
+class Opaque:
+    """A class of the site's own that can't be compared."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+
+class Hiding(BaseModel):
+    note: str = Field(default="", exclude=True)
+    number: str
+
+    @field_serializer("number")
+    def shortened(self, number: str) -> str:
+        return number[-4:]
+
+
+def in_berlin(moment: str, *, fold: int = 0) -> datetime:
+    return datetime.fromisoformat(moment).replace(fold=fold, tzinfo=ZoneInfo("Europe/Berlin"))
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        in_berlin("2025-10-26 02:30"),
+        in_berlin("2025-10-26 02:30", fold=1),
+        in_berlin("2025-03-30 02:30"),
+    ],
+    ids=["the first", "the second", "skipped"],
+)
+def test_times_of_a_night_in_which_clocks_are_changed_are_published(moment: datetime) -> None:
+    """They are equal to no time of another zone, by PEP 495."""
+    made = one(datetime)
+    assert there_and_back(made, made(moment)).x.astimezone(UTC) == moment.astimezone(UTC)
+
+
+def test_what_a_class_leaves_out_on_purpose_may_be_left_out() -> None:
+    read = there_and_back(Hiding, Hiding(note="mine", number="4111111111111111"))
+    assert (read.note, read.number) == ("", "1111")
+
+
+def test_what_is_read_in_another_spelling_may_be_published() -> None:
+    made = one(Annotated[str, StringConstraints(to_lower=True)])
+    assert there_and_back(made, made("Ann@X.com")).x == "ann@x.com"
+
+
+def test_what_can_not_be_compared_may_be_published() -> None:
+    made = one(
+        Annotated[
+            Opaque,
+            PlainValidator(lambda found: Opaque(str(found))),
+            PlainSerializer(lambda opaque: opaque.text),
+        ]
+    )
+    assert there_and_back(made, made(Opaque("a"))).x.text == "a"
