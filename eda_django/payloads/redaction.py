@@ -15,7 +15,7 @@ MASK = "***"
 MAX_SHOWN = 100
 _PLAIN = (str, int, float, complex, bytes, Decimal, date, time, timedelta, UUID, Enum, type(None))
 # A name that a program gives, and no value: to mask "number" would blacken every traceback.
-_FIELD = re.compile("[A-Za-z_]{1,30}")
+_FIELD = re.compile("[A-Za-z_]{1,30}[0-9]{0,2}")
 # What stands for a value of which the path is known.
 Mask = Callable[[tuple[object, ...], Any], Any]
 

@@ -2,7 +2,7 @@
 
 import re
 from array import array
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterator
 
 # Shorter values would mask half of every text ("1" in "2021").
@@ -104,11 +104,12 @@ def _odd_places(text: str, values: Collection[str]) -> Iterator[Span]:
     if not wanted:
         return
     plain = _Plain(text)
-    for value in _spelled_plainly(wanted):
+    spelled = _spelled_plainly(wanted)
+    for value in spelled:
         for begin, end in _places(plain.text, value):
             yield plain.back(begin, end)
-        if is_cut:
-            yield from _pieces(plain, value)
+    if is_cut:
+        yield from _Cuts(spelled).pieces(plain)
 
 
 def _may_be_in(text: str, value: str) -> bool:
@@ -133,41 +134,52 @@ def _places(text: str, value: str) -> Iterator[Span]:
         at = text.find(value, at + len(value))
 
 
-def _pieces(plain: _Plain, value: str) -> Iterator[Span]:
-    """Yield where dots follow a beginning of the value, or the end of it follows dots."""
-    text = plain.text
-    has_head, has_tail = value[:MIN_SECRET] in text, value[-MIN_SECRET:] in text
-    if not has_head and not has_tail:
-        return
-    for dots, after in _places(text, "…"):
-        cut, goes_on = plain.back(dots, after)
-        if has_head and (length := _head_before(text[max(0, dots - MAX_CUT) : dots], value)):
-            yield plain.back(dots - length, dots)[0], cut
-        if has_tail and (length := _tail_after(text[after : after + MAX_CUT], value)):
-            yield goes_on, plain.back(after, after + length)[1]
+class _Cuts:
+    """What may be left of values that were cut: sorted, or many would take long at many dots."""
+
+    def __init__(self, values: Collection[str]) -> None:
+        self._heads = sorted(values)
+        self._tails = sorted(value[::-1] for value in values)
+        self._head_keys = {value[:MIN_SECRET] for value in values}
+        self._tail_keys = {value[-MIN_SECRET:] for value in values}
+
+    def pieces(self, plain: _Plain) -> Iterator[Span]:
+        """Yield where dots follow a beginning of a value, or the end of one follows dots."""
+        text = plain.text
+        begins, ends = _all_of(text, self._head_keys), _all_of(text, self._tail_keys)
+        for dots, after in _places(text, "…") if begins or ends else ():
+            cut, goes_on = plain.back(dots, after)
+            for at in _between(begins, dots - MAX_CUT, dots - MIN_SECRET):
+                if _begins_one_of(self._heads, text[at:dots]):
+                    yield plain.back(at, dots)[0], cut
+                    break
+            for at in reversed(_between(ends, after, after + MAX_CUT - MIN_SECRET)):
+                if self._is_tail(text[after : at + MIN_SECRET]):
+                    yield goes_on, plain.back(after, at + MIN_SECRET)[1]
+                    break
+
+    def _is_tail(self, text: str) -> bool:
+        """Return whether a value ends with the text, what is left of an escape apart."""
+        rest = _REST.match(text)
+        skipped = min(rest.end() if rest else 0, len(text) - MIN_SECRET)
+        return any(_begins_one_of(self._tails, text[at:][::-1]) for at in range(skipped + 1))
 
 
-def _head_before(text: str, value: str) -> int:
-    """Return how much of the text's end is the value's beginning."""
-    at = text.find(value[:MIN_SECRET], max(0, len(text) - len(value)))
-    while at >= 0:
-        if value.startswith(text[at:]):
-            return len(text) - at
-        at = text.find(value[:MIN_SECRET], at + 1)
-    return 0
+def _all_of(text: str, keys: Collection[str]) -> list[int]:
+    """Return where one of these texts of MIN_SECRET characters stands."""
+    if not any(key in text for key in keys):
+        return []
+    return [at for at in range(len(text)) if text[at : at + MIN_SECRET] in keys]
 
 
-def _tail_after(text: str, value: str) -> int:
-    """Return how much of the text's beginning is the value's end."""
-    rest = _REST.match(text)
-    skipped = range(rest.end() + 1 if rest and not _EVEN.fullmatch(value) else 1)
-    end = text.rfind(value[-MIN_SECRET:])
-    while end >= 0:
-        end += MIN_SECRET
-        if any(end - at >= MIN_SECRET and value.endswith(text[at:end]) for at in skipped):
-            return end
-        end = text.rfind(value[-MIN_SECRET:], 0, end - 1)
-    return 0
+def _between(places: list[int], first: int, last: int) -> list[int]:
+    return places[bisect_left(places, first) : bisect_right(places, last)]
+
+
+def _begins_one_of(values: list[str], text: str) -> bool:
+    """Return whether one of these, which are in order, begins with the text."""
+    at = bisect_left(values, text)
+    return at < len(values) and values[at].startswith(text)
 
 
 def _joined(found: list[Span]) -> list[Span]:
