@@ -77,23 +77,6 @@ def test_swallowed_timeout_of_a_lock_breaks_the_transaction_if_the_server_can_no
             Order.objects.count()
 
 
-@pytest.mark.skipif(vendor() != "sqlite", reason="Only its driver tells without a statement.")
-@pytest.mark.django_db(transaction=True)
-def test_transaction_that_was_ended_by_hand_fails_where_that_is_seen() -> None:
-    """G3: what comes after would be committed at once, each statement by itself."""
-
-    @transaction.atomic
-    def end_by_hand() -> None:
-        with noticing_rollbacks("default"):
-            Order.objects.create(number="1")
-            raw: Any = connection.connection
-            raw.rollback()
-
-    with pytest.raises(TransactionManagementError, match="on database 'default' ended before"):
-        end_by_hand()
-    assert Order.objects.count() == 0
-
-
 @pytest.mark.django_db(transaction=True)
 def test_statement_left_in_the_middle_is_ended_on_the_server() -> None:
     if connection.vendor != "postgresql":

@@ -6,7 +6,6 @@ from typing import Any
 
 from django.db import DatabaseError, connections, transaction
 from django.db.models import QuerySet
-from django.db.transaction import TransactionManagementError
 
 # InnoDB's errors that end the whole transaction: a deadlock, MariaDB's "record has changed", and a
 # lock table that is full.
@@ -59,12 +58,6 @@ def noticing_rollbacks(using: str) -> Iterator[None]:
         return
     with connection.execute_wrapper(_watch):
         yield
-    if not connection.needs_rollback and _is_out_of_transaction(connection):
-        # No statement failed: it was ended by hand, or while rows were read.
-        raise TransactionManagementError(
-            f"The transaction on database {using!r} ended before its block did. Don't end it by "
-            f"hand, and don't go on after an error by which SQLite rolls all of it back."
-        )
 
 
 def _watch(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:

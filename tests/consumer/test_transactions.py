@@ -247,3 +247,17 @@ def test_deadlock_that_is_swallowed_fails_the_attempt() -> None:
     if connection.vendor == "mysql":
         assert not other_lost
         assert (done, only_delivery().status) == (0, "pending")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_subscriber_that_commits_by_hand_is_done() -> None:
+    """To try it again would repeat what it has committed."""
+
+    def subscriber(seen: Event[Any]) -> None:
+        write(seen)
+        raw: Any = connection.connection
+        raw.commit()
+
+    assert run(one_chunk(2, subscriber)) == 2
+    assert statuses() == ["succeeded"] * 2
+    assert Effect.objects.count() == 2
