@@ -1,5 +1,6 @@
 """What became of the mutants, counted by part: from mutmut's results, without mutmut itself."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -12,6 +13,10 @@ REQUIRED = 85
 # Mutmut's words. Whatever else it says, nobody knows whether a test would notice.
 KILLED, HUNG, SURVIVED = "killed", "timeout", "survived"
 UNTESTED, UNTRIED = "no tests", "not checked"
+# The page that names those that live, and why they may; and what a line of its tables looks like:
+# the function, the numbers of its mutants, the reason.
+PAGE = Path("docs/explanation/survivors.md")
+LINE = re.compile(r"^\| `(?P<function>[\w.]+)` \| (?P<numbers>[\d, –]+) \| \S.* \|$", re.MULTILINE)
 HEAD = ("", "mutants", "killed", "hung", "survived", "untested", "other", "untried")
 
 
@@ -79,3 +84,33 @@ def complaints(parts: Iterable[Part], *, are_all_meant: bool) -> Iterator[str]:
         untried, total = part.statuses[UNTRIED], part.statuses.total()
         if are_all_meant and (untried or not total):
             yield f"{part.name}: {untried} of {total} were not tried."
+
+
+def readable(mutant: str) -> str:
+    """Return mutmut's name of a mutant as the page has it: `relay.Relay.poll 5`."""
+    module, _, function = mutant.removeprefix("eda_django.").rpartition(".")
+    name, _, number = function.partition("__mutmut_")
+    # Of a method it is xǁClassǁmethod, of a function x_function.
+    dotted = name.removeprefix("x_").removeprefix("xǁ").replace("ǁ", ".")
+    return f"{module}.{dotted} {number}"
+
+
+def named(page: str) -> set[str]:
+    """Return the mutants that a page names, as readable() has them."""
+    return {
+        f"{line['function']} {number}"
+        for line in LINE.finditer(page)
+        for span in line["numbers"].split(", ")
+        for number in _numbers(span)
+    }
+
+
+def _numbers(span: str) -> range:
+    first, _, last = span.partition("–")
+    return range(int(first), int(last or first) + 1)
+
+
+def unnamed(results: Mapping[str, str], page: str) -> list[str]:
+    """Return the living mutants for which the page has no reason."""
+    living = (readable(name) for name, status in results.items() if lives(name, status, []))
+    return sorted(set(living) - named(page))

@@ -3,8 +3,8 @@
 `python -m tests.mutation [names of mutants]`. mutmut makes the mutants, of the modules that
 setup.cfg names, and runs the tests that come by each. First on SQLite; what lives there, or is code
 that SQLite never runs, is tried on the other databases that can be reached. What was found is kept
-in `mutants/`: another run tries what has changed since, and what lived. Fails if too many live,
-and without names if any was not tried.
+in `mutants/`: another run tries what has changed since, and what lived. Fails if too many live, if
+docs/explanation/survivors.md doesn't say why one may, and without names if any was not tried.
 """
 
 import json
@@ -18,7 +18,7 @@ from mutmut.stats import status_by_exit_code
 
 from example_project.demo.redis_server import RedisServer
 from tests.__main__ import environment, find_databases
-from tests.mutants_report import HEAD, complaints, count, lives, metas, row
+from tests.mutants_report import HEAD, PAGE, complaints, count, lives, metas, row, unnamed
 
 FOLDER = Path("mutants")
 
@@ -74,12 +74,16 @@ def forget_living(patterns: list[str]) -> None:
 
 def report(*, are_all_meant: bool) -> int:
     """Print what became of them, by part; return 1 if too few were killed, or tried."""
-    parts = count(results())
+    found = results()
+    parts = count(found)
     print(row(HEAD[0], HEAD[1:]))
     for part in parts:
         print(part.line())
     print("`mutmut results` names those that live, `mutmut show NAME` shows one.")
     wrong = list(complaints(parts, are_all_meant=are_all_meant))
+    wrong += [
+        f"{PAGE} does not say why {name} may live." for name in unnamed(found, PAGE.read_text())
+    ]
     print(*wrong, sep="\n", end="\n" if wrong else "")
     return int(bool(wrong))
 

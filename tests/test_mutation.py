@@ -4,6 +4,7 @@ All modules that decide what becomes of an event.
 """
 
 import inspect
+import pkgutil
 from configparser import ConfigParser
 from pathlib import Path
 
@@ -161,3 +162,49 @@ def test_results_of_modules_that_are_gone_count_no_more(tmp_path: Path) -> None:
 def test_mutant_of_a_module_in_no_part_is_named() -> None:
     with pytest.raises(LookupError, match=r"'eda_django\.unknown\.x__mutmut_1' is in no part"):
         mutants_report.part_of("eda_django.unknown.x__mutmut_1")
+
+
+# Why those that live may
+
+PAGE = """
+| Function | Mutants | Why |
+|---|---|---|
+| `relay.Relay.poll` | 5, 20–22 | The same happens: | and so. |
+| `models.locking.writing` | 1 | Nobody sees it. |
+| `models.locking.writing` | 2 | |
+"""
+
+
+@pytest.mark.once
+def test_page_names_mutants_by_function_and_number() -> None:
+    assert mutants_report.named(PAGE) == {
+        *(f"relay.Relay.poll {number}" for number in (5, 20, 21, 22)),
+        "models.locking.writing 1",
+    }
+
+
+@pytest.mark.once
+def test_mutant_that_lives_without_a_reason_is_named() -> None:
+    statuses = {
+        "eda_django.relay.xǁRelayǁpoll__mutmut_5": "survived",
+        "eda_django.relay.xǁRelayǁpoll__mutmut_6": "survived",
+        "eda_django.relay.xǁRelayǁ__init____mutmut_7": "no tests",
+        "eda_django.models.locking.x_writing__mutmut_2": "suspicious",
+        "eda_django.models.locking.x__watch__mutmut_3": "killed",
+        "eda_django.models.locking.x__watch__mutmut_4": "not checked",
+    }
+    assert mutants_report.unnamed(statuses, PAGE) == [
+        "models.locking.writing 2",
+        "relay.Relay.__init__ 7",
+        "relay.Relay.poll 6",
+    ]
+
+
+@pytest.mark.once
+def test_page_names_functions_that_are_there() -> None:
+    """And each of its lines is read."""
+    text = (ROOT / mutants_report.PAGE).read_text()
+    lines = [line for line in text.splitlines() if line.startswith("| `")]
+    assert len(lines) == len(list(mutants_report.LINE.finditer(text))) > 0
+    for name in {name.split()[0] for name in mutants_report.named(text)}:
+        assert callable(pkgutil.resolve_name(f"eda_django.{name}")), name
