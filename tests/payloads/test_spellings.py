@@ -98,8 +98,8 @@ def test_text_around_a_secret_is_no_part_of_it() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["\\" * 10**6, "a\n" * 500_000, "\n\\\\" * 300_000, '\\"a' * 300_000, "a..." * 250_000,
-     "\\ud83d" * 160_000, "a" * 10**6],
+    ["\\" * 200_000, "a\n" * 100_000, "\n\\\\" * 60_000, '\\"a' * 60_000, "a..." * 50_000,
+     "\\ud83d" * 32_000, "a" * 200_000],
     ids=["backslashes", "lines", "both", "quotes", "dots", "surrogates", "letters"],
 )  # fmt: skip
 @pytest.mark.parametrize(
@@ -114,9 +114,9 @@ def test_text_around_a_secret_is_no_part_of_it() -> None:
     ids=["backslashes", "lines", "both", "quotes", "letters"],
 )
 @pytest.mark.thorough
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(30)
 def test_masking_of_a_long_text_comes_to_an_end(text: str, secret: str) -> None:
-    """G4: if it took as long as the text is long, squared, it would take hours."""
+    """G4: if it took as long as the text is long, squared, it would take minutes."""
     without(text, [secret])
 
 
