@@ -203,9 +203,12 @@ def _check_steadiness(subject: str, declared: type, again: Any) -> None:
     try:
         first = _written(subject, declared, again)
         second = _written(subject, declared, adapter(declared).validate_json(first))
-    except Exception:
+    except (InvalidEvent, ValueError):
         # It can't be told.
         return
+    except Exception as error:
+        # Not passed over: it may be the end of a subscriber's time.
+        misfits.refuse_raising(subject, declared, error)
     path = unsteady(json.loads(first), json.loads(second))
     if path is not None:
         raise InvalidEvent(

@@ -314,3 +314,18 @@ def test_what_the_library_raises_itself_is_no_matter_of_the_payload() -> None:
     made = one(Annotated[str, AfterValidator(end)])
     with pytest.raises(SubscriberTimeout):
         payloads.encode(declared(made), {"x": "1"})
+
+
+def test_end_of_a_subscribers_time_is_heard_also_when_a_payload_is_read_again() -> None:
+    """The alarm comes once: whoever passes over it leaves the subscriber no end."""
+    read: list[str] = []
+
+    def lower(text: str) -> str:
+        read.append(text)
+        if len(read) > 1:
+            raise SubscriberTimeout("it took too long")
+        return text.lower()
+
+    made = one(Annotated[str, AfterValidator(lower)])
+    with pytest.raises(SubscriberTimeout):
+        payloads.encode(declared(made), made("A"))
