@@ -12,6 +12,8 @@ from tests.integration.processes import ROOT
 
 pytestmark = [pytest.mark.once, pytest.mark.processes]
 
+# Of all plugins those that draw: to load the others takes longer than the tests.
+PLUGINS = ("_hypothesis_pytestplugin", "pytest_randomly", "tests.seeds")
 DRAWING = """
 import random
 from hypothesis import given, strategies as st
@@ -41,10 +43,11 @@ def start(tests: Path, seed: str | None) -> "subprocess.Popen[str]":
     """Run these tests with the suite's plugin for seeds."""
     ours = ("EDA_TEST_SEED", "DJANGO_SETTINGS_MODULE", "PYTEST_ADDOPTS")
     environment = {name: text for name, text in os.environ.items() if name not in ours}
+    environment["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     if seed is not None:
         environment["EDA_TEST_SEED"] = seed
     return subprocess.Popen(
-        [sys.executable, "-m", "pytest", "-s", "-p", "tests.seeds", str(tests)],
+        [sys.executable, "-m", "pytest", "-s", *(f"-p{name}" for name in PLUGINS), str(tests)],
         cwd=ROOT,
         env=environment,
         stdout=subprocess.PIPE,

@@ -24,7 +24,7 @@ class Customer(Visitor):
 
     place = "shop"
 
-    def __init__(self, context: BrowserContext, address: str, screenshots: Path) -> None:
+    def __init__(self, context: BrowserContext, address: str, screenshots: Path | None) -> None:
         super().__init__(context, address, screenshots)
         self.loads = 0
         self.page.on("load", self._count)

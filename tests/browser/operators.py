@@ -53,7 +53,7 @@ class Office:
     """Where operators sit down before a browser; when the office is closed, all go home."""
 
     def __init__(
-        self, browser: Browser, address: str, screenshots: Path, badges: dict[str, Any]
+        self, browser: Browser, address: str, screenshots: Path | None, badges: dict[str, Any]
     ) -> None:
         self.browser = browser
         self.address = address

@@ -32,7 +32,7 @@ class Visitor:
     # Where that is: the names of the pictures begin with it.
     place: ClassVar[str]
 
-    def __init__(self, context: BrowserContext, address: str, screenshots: Path) -> None:
+    def __init__(self, context: BrowserContext, address: str, screenshots: Path | None) -> None:
         self.context = context
         self.address = address
         self.screenshots = screenshots
@@ -57,11 +57,14 @@ class Visitor:
         return answer.status
 
     def shoot(self, name: str) -> None:
+        """Take a picture of the whole page, if somebody wants to look at it."""
+        if self.screenshots is None:
+            return
         path = self.screenshots / f"{self.place}-{name}-{self.mode}.png"
         self.page.screenshot(path=path, full_page=True)
 
     def inspect(self, name: str) -> None:
-        """Take pictures in every mode; complain of what is wider than the screen, and of axe's."""
+        """Look at it in every mode; complain of what is wider than the screen, and of axe's."""
         self.page.evaluate(AXE_SCRIPT)
         # What moves for as long as the page is open would never be still.
         self.page.emulate_media(reduced_motion="reduce")

@@ -74,7 +74,8 @@ def test_longer_quickstart_works_to_the_letter(project: FreshProject) -> None:
         elif step.what == "until":
             assert todo[number + 1].kind == "text"
             expected = todo[number + 1].text.strip()
-            eventually(partial(ends_with, project, step.text, expected), every=0.5)
+            # To ask takes a second of work, which is what it waits for, too.
+            eventually(partial(ends_with, project, step.text, expected), every=2.0)
         else:
             write_or_run(project, step)
     assert project.interrupt() == [0, 0, 0]
