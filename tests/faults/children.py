@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.faults.planting import Fate, Plan
+from tests.faults.publishing import publish
 from tests.forking import Fork, command, preload
 from tests.waiting import eventually
 
@@ -80,7 +81,7 @@ class Children:
         return child
 
     def publish(self, kind: str, *behaviours: str, at: str = "", fate: Fate = Fate.DEATH) -> Child:
-        return self.start(at, publish, kind, list(behaviours), fate=fate)
+        return self.start(at, publish, kind, *behaviours, fate=fate)
 
     def relay(self, *words: str, at: str = "", fate: Fate = Fate.DEATH) -> Child:
         often = () if "--once" in words else ("--poll-interval=0.1",)
@@ -124,9 +125,3 @@ def run(
     if plan:
         plan.plant()
     work(*args)
-
-
-def publish(kind: str, behaviours: list[str]) -> None:
-    from tests.faults.site import publish_events
-
-    publish_events(kind, behaviours)

@@ -10,14 +10,13 @@ from typing import Any
 from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, connection, connections, transaction
 
-from eda_django import Event, Retry, outbox, subscribes
+from eda_django import Event, Retry, subscribes
 from eda_django.dispatch import rq_transport
 from tests import world
 from tests.faults import clocks
+from tests.faults.publishing import SECRET
 from tests.testapp.models import Effect
 
-# The value of a field that REDACT names in the children.
-SECRET = "4111-1111-1111-1111"
 QUICK = Retry(max_attempts=3, base=0.05, factor=1.0, jitter=0.0)
 
 
@@ -91,12 +90,6 @@ def bare(event: Event[Any]) -> None:
 def hooked(event: Event[Any]) -> None:
     write(event, "faults.hooked", "written")
     transaction.on_commit(lambda: write(event, "faults.hooked", "hook"))
-
-
-def publish_events(kind: str, behaviours: list[str]) -> None:
-    with transaction.atomic():
-        for behave in behaviours:
-            outbox.publish(kind, {"behave": behave, "card": SECRET})
 
 
 class Unprintable(Exception):

@@ -17,6 +17,7 @@ from eda_django.models import Attempt, Delivery, OutboxEvent, Status
 from tests.faults import outcome
 from tests.faults.children import FORK, SIMPLE, Children
 from tests.faults.planting import Fate
+from tests.faults.publishing import publish
 from tests.integration import ordering
 from tests.relaying import end_other_connections, row_locks
 from tests.testapp.models import Order
@@ -27,10 +28,6 @@ pytestmark = pytest.mark.processes
 KIND = "faults.happened"
 EVENTS = 9
 CUT = "django.db.utils.OperationalError"
-
-
-def publish(children: Children, *behaviours: str) -> None:
-    assert children.publish(KIND, *(behaviours or [""] * EVENTS)).ends() == 0
 
 
 @pytest.mark.parametrize(("when", "events"), [("before", 0), ("after", EVENTS)])
@@ -63,7 +60,7 @@ def test_relay_whose_transaction_gets_no_answer_asks_what_became_of_it(
     children: Children, at: str
 ) -> None:
     """G2, G3, G7: what it claimed without knowing is pushed after a lease."""
-    publish(children, "fail", *[""] * (EVENTS - 1))
+    publish(KIND, "fail", *[""] * (EVENTS - 1))
     worker = children.worker(*outcome.QUEUES)
     relay = children.relay(at=at, fate=Fate.CUT)
     relay.breaks()
@@ -91,7 +88,7 @@ def test_worker_whose_transaction_gets_no_answer_finds_out_what_became_of_it(
     children: Children, at: str, failed: dict[int, str]
 ) -> None:
     """G2, G3, G4: effects once, and an attempt burns only if it was undone."""
-    publish(children)
+    publish(KIND, *[""] * EVENTS)
     children.relay()
     worker = children.worker(*outcome.QUEUES, at=at, fate=Fate.CUT)
     worker.breaks()
@@ -107,7 +104,7 @@ def test_processes_whose_connections_all_end_in_mid_work_lose_and_double_nothing
     if connection.vendor == "sqlite":
         children.world["database"] = options(timeout=0.1)
     children.relay()
-    publish(children, *[""] * 60)
+    publish(KIND, *[""] * 60)
     for kind in (SIMPLE, FORK):
         children.worker(*outcome.QUEUES, kind=kind)
     for successes in (20, 60):
@@ -149,7 +146,7 @@ def test_deadlock_between_two_subscribers_costs_one_of_them_an_attempt(
     """G3, G4: the database undoes either; it is tried again, with one effect."""
     one, two = (Order.objects.create(number=number).pk for number in "AB")
     behaviours = [f"lock:{tmp_path},{one},{two}", f"lock:{tmp_path},{two},{one}"]
-    assert children.publish("faults.met", *behaviours).ends() == 0
+    publish("faults.met", *behaviours)
     children.relay()
     for _ in behaviours:
         children.worker("default")
@@ -166,7 +163,7 @@ def test_transaction_that_the_database_can_not_serialize_is_tried_again(
     """G3, G4: what it had read was out of date; and relay and worker live under REPEATABLE READ."""
     order = Order.objects.create(number="0")
     children.world["database"] = repeatable_read()
-    assert children.publish("faults.met", f"count:{tmp_path}").ends() == 0
+    publish("faults.met", f"count:{tmp_path}")
     children.relay()
     children.worker("default")
     eventually((tmp_path / "read").exists)

@@ -19,6 +19,7 @@ from tests.faults import outcome
 from tests.faults.children import FORK, SIMPLE, Child, Children
 from tests.faults.planting import Fate
 from tests.faults.points import LOST
+from tests.faults.publishing import publish
 from tests.integration import ordering
 from tests.relaying import lapse_leases, only_delivery, row_locks
 from tests.waiting import eventually
@@ -30,7 +31,7 @@ STALE = "claim was lost, nothing was changed"
 
 def frozen_worker(children: Children, kind: str, at: str) -> Child:
     """Have a worker freeze on its way through one event of this kind."""
-    assert children.publish(kind, "").ends() == 0
+    publish(kind, "")
     assert children.relay("--once").ends() == 0
     return freeze(children, at)
 
@@ -69,7 +70,7 @@ def test_worker_that_froze_before_it_started_anything_starts_nothing_any_more(
     children: Children,
 ) -> None:
     """G2, G3: it has popped its job, so that the relay takes it for lost. No attempt burns."""
-    assert children.publish("faults.happened", *[""] * 9).ends() == 0
+    publish("faults.happened", *[""] * 9)
     assert children.relay("--once").ends() == 0
     first = freeze(children, "before start")
     outcome.lapse_queued()
@@ -83,7 +84,7 @@ def test_worker_that_froze_before_it_started_anything_starts_nothing_any_more(
 def test_worker_that_is_frozen_for_longer_than_its_lease_goes_on(children: Children) -> None:
     """G3: its lock says that it lives, so that nobody else begins; and then it is through."""
     children.lease = 0.5
-    assert children.publish("faults.met", "", "").ends() == 0
+    publish("faults.met", "", "")
     assert children.relay("--once").ends() == 0
     first = freeze(children, "after write")
     running = Delivery.objects.filter(status=Status.RUNNING)
@@ -140,7 +141,7 @@ def test_worker_that_reaches_its_limit_of_memory_fails_one_attempt(
 ) -> None:
     """G4: RLIMIT_AS. The worker lives on, and its neighbours in the chunk lose nothing."""
     events = ["", "spend", ""] * 3
-    assert children.publish("faults.met", *events).ends() == 0
+    publish("faults.met", *events)
     children.relay()
     children.world["memory"] = 256 << 20
     worker = children.worker("default", kind=kind)
@@ -161,7 +162,7 @@ def test_job_that_rq_ends_before_its_subscribers_are_through_is_made_good_for(
     children.world["limited"] = limited
     # Each job has two. In half of them the alarm comes during one, and one waits behind it.
     behaviours = ["sleep:1.3", ""] * (events // 4) + [""] * (events // 2)
-    assert children.publish("faults.met", *behaviours).ends() == 0
+    publish("faults.met", *behaviours)
     assert children.relay("--once").ends() == 0
     queue = django_rq.get_queue("default")
     for job_id in queue.job_ids:
@@ -201,7 +202,7 @@ def test_pool_that_is_scaled_down_finishes_what_it_runs(
     children: Children, tmp_path: Path, whole: bool
 ) -> None:
     """G2, G3: what waits is left to others, and no attempt burns."""
-    assert children.publish("faults.met", *[f"hold:{tmp_path}"] * 8).ends() == 0
+    publish("faults.met", *[f"hold:{tmp_path}"] * 8)
     assert children.relay("--once").ends() == 0
     pool = children.run("rqworker-pool", "default", "--num-workers=2")
     started = django_rq.get_queue("default").started_job_registry
@@ -225,7 +226,7 @@ def test_pool_that_is_scaled_down_finishes_what_it_runs(
 
 def test_work_horse_whose_worker_dies_goes_on_alone(children: Children, tmp_path: Path) -> None:
     """G2, G3: its lock says that it lives, so that nobody else begins; and no attempt burns."""
-    assert children.publish("faults.met", f"hold:{tmp_path}", "").ends() == 0
+    publish("faults.met", f"hold:{tmp_path}", "")
     children.lease = 0.5
     assert children.relay("--once").ends() == 0
     worker = children.worker("default", kind=FORK)
@@ -249,7 +250,7 @@ def test_work_horse_whose_worker_dies_goes_on_alone(children: Children, tmp_path
     (tmp_path / "go").touch()
     outcome.check("faults.met", 2)
     # Relay and worker have gone on, and begin it no more.
-    assert children.publish("faults.met", "").ends() == 0
+    publish("faults.met", "")
     outcome.check("faults.met", 3)
 
 
@@ -264,7 +265,7 @@ def forked_by(parent: Child) -> list[int]:
 
 def test_abandoned_job_that_an_operator_requeues_does_nothing(children: Children) -> None:
     """G3: its worker's entries are left behind in RQ; its claim is over."""
-    assert children.publish("faults.happened", *[""] * 9).ends() == 0
+    publish("faults.happened", *[""] * 9)
     assert children.relay("--once").ends() == 0
     children.worker("default", at="after write #3").dies()
     lapse_leases()
