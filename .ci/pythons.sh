@@ -13,12 +13,11 @@ find_pythons() {
   done
 }
 
-# Make an environment: its folder, the Python, then what pip is to install. Bytecode is made for what
-# is imported, which is a small part.
+# Make an environment: its folder, the Python, then what pip is to install.
 make_environment() {
   local folder=$1 python=$2
   shift 2
-  "$python" -m venv "$folder" && "$folder/bin/pip" install --quiet --disable-pip-version-check --no-compile "$@"
+  "$python" -m venv "$folder" && "$folder/bin/pip" install --quiet --disable-pip-version-check "$@"
 }
 
 # Print the runtime dependencies of setup.cfg but for Django, each at the oldest version that it
