@@ -18,6 +18,8 @@ from benchmarks.measure import Size
 from benchmarks.place import DATABASES, place
 
 NUMBERS = tuple(f"P{n}" for n in range(1, 15))
+# PostgreSQL's commit_delay takes no more.
+LONGEST_FLUSH_MS = 100.0
 
 
 def main() -> int:
@@ -41,6 +43,13 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=5, help="interleaved rounds (default: 5)")
     parser.add_argument("--quick", action="store_true", help="so small that it only tries the way")
     parser.add_argument("--peers", action="store_true", help="measure other packages too")
+    parser.add_argument(
+        "--flush-ms",
+        type=float,
+        default=0.0,
+        metavar="MS",
+        help="on PostgreSQL: have each commit take so much longer, as if the disk did (default: 0)",
+    )
     parser.add_argument("--size", action="append", default=[], metavar="NAME=NUMBER")
     parser.add_argument("--output", type=Path, default=Path("build/benchmarks"), metavar="FOLDER")
     options = parser.parse_args()
@@ -50,6 +59,10 @@ def _arguments() -> argparse.Namespace:
     for word in options.size:
         if word.partition("=")[0] not in known:
             parser.error(f"--size={word}: the names are {', '.join(known)}")
+    if not 0 <= options.flush_ms <= LONGEST_FLUSH_MS:
+        parser.error(f"--flush-ms={options.flush_ms:g} must be 0 to {LONGEST_FLUSH_MS:g}")
+    if options.flush_ms and (options.database or ["postgresql"]) != ["postgresql"]:
+        parser.error("--flush-ms is for PostgreSQL only, which has a setting for it")
     if options.rounds < 1:
         parser.error(f"--rounds={options.rounds} must be at least 1")
     return options
@@ -57,7 +70,8 @@ def _arguments() -> argparse.Namespace:
 
 def _run(database: str, options: argparse.Namespace) -> dict[str, Any]:
     """Run in a process of its own, with an empty database and a Redis that go with it."""
-    with tempfile.NamedTemporaryFile() as file, place(database) as environment:
+    made = place(database, flush_ms=options.flush_ms)
+    with tempfile.NamedTemporaryFile() as file, made as environment:
         order = {
             "measures": options.measures or [],
             "rounds": options.rounds,

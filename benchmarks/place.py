@@ -17,11 +17,15 @@ URLS = {
 
 
 @contextmanager
-def place(database: str) -> Iterator[dict[str, str]]:
-    """Make an empty database and start a Redis; yield the environment that leads to them."""
+def place(database: str, *, flush_ms: float = 0.0) -> Iterator[dict[str, str]]:
+    """Make an empty database and start a Redis; yield the environment that leads to them.
+
+    On PostgreSQL each commit waits for `flush_ms` milliseconds more before the log goes to the
+    disk, as if that were a slower one.
+    """
     with (
         tempfile.TemporaryDirectory(prefix="bench_") as folder,
-        _database(database, Path(folder)) as url,
+        _database(database, Path(folder), flush_ms) as url,
         RedisServer(Path(folder)) as redis,
     ):
         yield {
@@ -34,7 +38,7 @@ def place(database: str) -> Iterator[dict[str, str]]:
 
 
 @contextmanager
-def _database(database: str, folder: Path) -> Iterator[str]:
+def _database(database: str, folder: Path, flush_ms: float) -> Iterator[str]:
     if database == "sqlite":
         yield f"sqlite:///{folder}/bench.sqlite3"
         return
@@ -44,6 +48,10 @@ def _database(database: str, folder: Path) -> Iterator[str]:
     force = " WITH (FORCE)" if database == "postgresql" else ""
     _run(database, url, f"CREATE DATABASE {name}")
     try:
+        if flush_ms:
+            _run(database, url, f"ALTER DATABASE {name} SET commit_delay = {flush_ms * 1000:.0f}")
+            # How many others must be in a transaction for it to wait at all.
+            _run(database, url, f"ALTER DATABASE {name} SET commit_siblings = 0")
         yield urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
     finally:
         _run(database, url, f"DROP DATABASE {name}{force}")

@@ -7,10 +7,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from benchmarks.__main__ import NUMBERS
 from benchmarks.measure import QUICK, Absent, Bar, Measure, Result, Run, Size, Spread, variant
+from benchmarks.place import place
 from benchmarks.report import markdown
 from tests.databases import URLS, vendor
 from tests.offspring import descendants
@@ -103,6 +105,7 @@ def test_the_report_has_a_line_for_each_figure_and_names_the_machine(run: dict[s
     [
         ("P99", "there is no measure 'P99'"),
         ("--rounds=0", "--rounds=0 must be at least 1"),
+        ("--flush-ms=200", "--flush-ms=200 must be 0 to 100"),
         ("--size=nothing=1", "--size=nothing=1: the names are transactions, events"),
     ],
 )
@@ -111,6 +114,18 @@ def test_wrong_arguments_are_named(word: str, complaint: str, tmp_path: Path) ->
     answer = bench(word, folder=tmp_path)
     assert answer.returncode == 2
     assert complaint in answer.stderr
+
+
+@pytest.mark.processes
+@pytest.mark.skipif(vendor() != "postgresql", reason="Only PostgreSQL can be told to take longer.")
+def test_each_commit_takes_as_much_longer_as_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BENCH_POSTGRESQL_URL", os.environ.get(*URLS["postgresql"]))
+    with (
+        place("postgresql", flush_ms=2.5) as environment,
+        psycopg.connect(environment["BENCH_DATABASE_URL"]) as connection,
+    ):
+        for name, value in (("commit_delay", "2500"), ("commit_siblings", "0")):
+            assert connection.execute(f"SHOW {name}").fetchone() == (value,)
 
 
 @pytest.mark.processes
