@@ -27,7 +27,7 @@ with connection.cursor() as cursor:
     print(cursor.fetchone()[0])
 """
 COVERAGE = [sys.executable, "-m", "coverage"]
-SLOW = "processes or browser or thorough or benchmark"
+SLOW = "processes or browser or thorough or benchmark or shop"
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,13 +20,16 @@ from tests.seeds import pytest_configure, pytest_report_header
 # Pytest finds these hooks here.
 __all__ = ["pytest_configure", "pytest_report_header"]
 
+SHOP = ("example_project/", "tests/test_demo")
 DATABASE_FIXTURES = {"db", "transactional_db", "django_db_setup"}
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark as `once` what asks for no database."""
+    """Mark as `once` what asks for no database, and as `shop` what is about the example."""
     for item in items:
+        if item.nodeid.startswith(SHOP):
+            item.add_marker("shop")
         asks = DATABASE_FIXTURES.intersection(getattr(item, "fixturenames", ()))
         if not asks and not any(map(item.get_closest_marker, ("django_db", "processes"))):
             item.add_marker("once")

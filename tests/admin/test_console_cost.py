@@ -57,6 +57,7 @@ def statements(client: Client, page: str) -> list[str]:
     return [query["sql"] for query in captured]
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("quiet")
 @pytest.mark.parametrize("page", PAGES)
 def test_a_page_costs_the_same_for_few_and_for_many_rows(page: Callable[[], str]) -> None:

@@ -48,6 +48,7 @@ QUERIES = [
 ]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("model", "query"), QUERIES)
 def test_a_list_costs_the_same_for_few_and_for_many_rows(
     admin_client: Client, model: str, query: dict[str, str]

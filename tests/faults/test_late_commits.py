@@ -296,6 +296,6 @@ def test_what_was_committed_is_delivered_once_and_nothing_else() -> None:
     subscribe(Retry(max_attempts=1000, base=LONG))
     with freezing():
         run_state_machine_as_test(
-            LateCommits, settings=settings(max_examples=15, stateful_step_count=25)
+            LateCommits, settings=settings(max_examples=10, stateful_step_count=25)
         )
     assert not connection.in_atomic_block
