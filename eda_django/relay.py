@@ -27,6 +27,7 @@ from .recovery import Inquiry, recover_running
 from .registry import Registry, registry
 from .routing import Router
 from .transport import Transport
+from .verdicts import LATE
 
 logger = logging.getLogger("eda_django")
 
@@ -235,11 +236,12 @@ class Relay:
     def retry_known(self) -> None:
         """Let go at once what older code had to put aside and this code knows."""
         types, names = self.subscriptions.type_names(), self.subscriptions.names()
-        self._in_batches(lambda: self.events.retry_known(types, limit=self.batch_size))
-        for kind in (UNKNOWN_SUBSCRIBER, UNDECODABLE):
-            self._in_batches(
-                partial(self.deliveries.retry_known, kind, names, limit=self.batch_size)
-            )
+        for retry in (
+            partial(self.events.retry_known, types),
+            partial(self.deliveries.retry_known, UNKNOWN_SUBSCRIBER, names),
+            partial(self.deliveries.retry_known, UNDECODABLE, names),
+        ):
+            self._in_batches(partial(retry, within=LATE, limit=self.batch_size))
         self._has_retried_known = True
 
     # The parts of it

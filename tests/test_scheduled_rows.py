@@ -9,6 +9,8 @@ from django.db import connection, transaction
 from pytest_django import DjangoDbBlocker
 
 from eda_django.models import Delivery, OutboxEvent, look
+from eda_django.models.status import UNKNOWN_SUBSCRIBER
+from eda_django.verdicts import LATE
 from tests import bulk
 from tests.bulk import fill_deliveries, fill_events, in_seconds
 from tests.plans import plan_of
@@ -64,6 +66,14 @@ def release_scheduled() -> int:
     return int(OutboxEvent.objects.release_scheduled(500))
 
 
+def retry_known_events() -> int:
+    return int(OutboxEvent.objects.retry_known(["t.bulk"], within=LATE, limit=500))
+
+
+def retry_known_deliveries() -> int:
+    return int(Delivery.objects.retry_known(UNKNOWN_SUBSCRIBER, ["t.bulk"], within=LATE, limit=500))
+
+
 def claim_due() -> list[int]:
     chunks = Delivery.objects.claim_due(500, size=25, lease=30.0, queues={})
     return sorted(pk for chunk in chunks for pk in chunk.delivery_ids)
@@ -76,9 +86,13 @@ CLAIMS: dict[Callable[[], Any], tuple[str, ...]] = {
     release_scheduled: (TIMES_INDEX,),
     claim_due: ("eda_delivery_due",),
     lambda: look("default"): (FRESH_INDEX, TIMES_INDEX, "eda_delivery_due"),
+    retry_known_events: (TIMES_INDEX,),
+    retry_known_deliveries: ("eda_delivery_due",),
 }
 by_claim = pytest.mark.parametrize(
-    ("claim", "indexes"), CLAIMS.items(), ids=["fresh", "scheduled", "due", "look"]
+    ("claim", "indexes"),
+    CLAIMS.items(),
+    ids=["fresh", "scheduled", "due", "look", "events put aside", "deliveries put aside"],
 )
 
 

@@ -13,6 +13,7 @@ from eda_django.models import BulkOperation, Delivery, OutboxEvent, outcomes
 from eda_django.models.locking import writing
 from eda_django.models.selection import Selection
 from eda_django.relay import Relay
+from eda_django.verdicts import LATE
 from tests.bulk import fill_deliveries, fill_events, in_seconds, settle
 from tests.impatience import LEVELS, impatient
 from tests.relaying import HAPPENED, Recorder, happen, on_happened, row_locks
@@ -98,7 +99,7 @@ VERBS: dict[str, Case] = {
     "release_scheduled": (OutboxEvent.objects.release_scheduled, {}, SCHEDULED),
     "put_events_aside": (put_events_aside, {}, FRESH),
     "retry_known_events": (
-        lambda size: OutboxEvent.objects.retry_known([HAPPENED], limit=size),
+        lambda size: OutboxEvent.objects.retry_known([HAPPENED], within=LATE, limit=size),
         {},
         ASIDE,
     ),
@@ -108,7 +109,7 @@ VERBS: dict[str, Case] = {
     "requeue": (requeue, QUEUED, {}),
     "retry_known": (
         lambda size: Delivery.objects.retry_known(
-            "eda_django.UnknownSubscriber", ["t.bulk"], limit=size
+            "eda_django.UnknownSubscriber", ["t.bulk"], within=LATE, limit=size
         ),
         UNKNOWN,
         {},

@@ -112,12 +112,13 @@ class OutboxQuerySet(models.QuerySet["OutboxEvent"]):
                 error=storable(error, MAX_ERROR),
             )
 
-    def retry_known(self, types: Iterable[str], *, limit: int) -> int:
+    def retry_known(self, types: Iterable[str], *, within: float, limit: int) -> int:
         """Let up to `limit` events that were set aside go, because this code knows their types.
 
-        Inside a transaction.
+        Those whose time would come in `within` seconds: beyond the longest pause there is none
+        among all that is scheduled. Inside a transaction.
         """
-        rows = self.set_aside().filter(type__in=list(types))
+        rows = self.set_aside().filter(type__in=list(types), available_at__lte=after(within))
         ids = [row.pk for row in skip_locked(rows.only("id"))[:limit]]
         chosen = self.filter(pk__in=ids)
         return by_key.update(chosen, available_at=None, error="") if ids else 0

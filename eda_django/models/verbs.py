@@ -116,16 +116,20 @@ class DeliveryQuerySet(OperatorVerbs["Delivery"]):
             error_text=storable(reason, MAX_REASON),
         )
 
-    def retry_known(self, kind: str, subscribers: Iterable[str], *, limit: int) -> int:
+    def retry_known(
+        self, kind: str, subscribers: Iterable[str], *, within: float, limit: int
+    ) -> int:
         """Make due at once up to `limit` that were put aside for this kind of reason.
 
-        Those of these subscribers; inside a transaction.
+        Those of these subscribers, due in `within` seconds: beyond the longest pause there is none
+        among all that is tried again later. Inside a transaction.
         """
         rows = self.filter(
             status=Status.PENDING,
             error_class=kind,
             subscriber__in=list(subscribers),
             due_at__gt=DatabaseNow(),
+            due_at__lte=after(within),
         )
         ids = [row.pk for row in skip_locked(rows.only("id"))[:limit]]
         return by_key.update(self.filter(pk__in=ids), due_at=DatabaseNow()) if ids else 0

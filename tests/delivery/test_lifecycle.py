@@ -106,7 +106,7 @@ class Lifecycle(RuleBasedStateMachine):
     @rule()
     def retry_known(self) -> None:
         with transaction.atomic():
-            changed = Delivery.objects.retry_known(KIND, ["t.sub"], limit=ROWS)
+            changed = Delivery.objects.retry_known(KIND, ["t.sub"], within=LEASE, limit=ROWS)
         waiting = [r for r in self.rows if (r.status, r.error) == (Status.PENDING, KIND)]
         late = [row for row in waiting if not row.is_due]
         assert changed == len(late)

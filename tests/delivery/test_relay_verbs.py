@@ -166,10 +166,10 @@ def test_what_was_put_aside_is_let_go_in_batches_and_nothing_else() -> None:
     Delivery.objects.put_aside(token, ids[4:5], kind="K", reason="r", seconds=60)
     Delivery.objects.filter(pk=ids[4]).update(subscriber="t.unknown")
 
-    def retry() -> int:
-        return int(Delivery.objects.retry_known("K", ["t.sub"], limit=2))
+    def retry(within: float) -> int:
+        return int(Delivery.objects.retry_known("K", ["t.sub"], within=within, limit=2))
 
-    assert [retry(), retry(), retry()] == [2, 1, 0]
+    assert [retry(30), retry(60), retry(60), retry(60)] == [0, 2, 1, 0]
     assert list(Delivery.objects.due().values_list("pk", flat=True).order_by("pk")) == ids[:3]
 
 
