@@ -16,7 +16,7 @@ from django.db import (
 
 from eda_django import Discard, Event, Retry, RetryLater, signals
 from eda_django.models import Attempt, Delivery
-from eda_django.models.status import UNKNOWN_SUBSCRIBER
+from eda_django.models.status import UNDECODABLE, UNKNOWN_SUBSCRIBER
 from eda_django.relay import Relay
 from tests.consumer.running import PROMPT, fails_for, one_chunk, run
 from tests.relaying import (
@@ -165,6 +165,15 @@ def test_relay_that_starts_does_not_cut_short_what_was_deferred() -> None:
     run(chunk)
     Relay(transport=Recorder()).retry_known()
     assert seconds_until(only_delivery().due_at) > 500
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("kind", [UNKNOWN_SUBSCRIBER, UNDECODABLE])
+def test_relay_that_starts_lets_go_what_waited_for_newer_code(kind: str) -> None:
+    chunk = one_chunk(1, lambda event: None)
+    Delivery.objects.put_aside(chunk.token, chunk.delivery_ids, kind=kind, reason="r", seconds=600)
+    Relay(transport=Recorder()).retry_known()
+    assert seconds_until(only_delivery().due_at) <= 0
 
 
 @pytest.mark.django_db
