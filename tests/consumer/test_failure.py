@@ -18,6 +18,7 @@ from eda_django import Discard, Event, Retry, RetryLater, signals
 from eda_django.models import Attempt, Delivery
 from eda_django.models.status import UNDECODABLE, UNKNOWN_SUBSCRIBER
 from eda_django.relay import Relay
+from eda_django.verdicts import LATE
 from tests.consumer.running import PROMPT, fails_for, one_chunk, run
 from tests.relaying import (
     Recorder,
@@ -170,8 +171,9 @@ def test_relay_that_starts_does_not_cut_short_what_was_deferred() -> None:
 @pytest.mark.django_db
 @pytest.mark.parametrize("kind", [UNKNOWN_SUBSCRIBER, UNDECODABLE])
 def test_relay_that_starts_lets_go_what_waited_for_newer_code(kind: str) -> None:
+    """However long a pause it was given."""
     chunk = one_chunk(1, lambda event: None)
-    Delivery.objects.put_aside(chunk.token, chunk.delivery_ids, kind=kind, reason="r", seconds=600)
+    Delivery.objects.put_aside(chunk.token, chunk.delivery_ids, kind=kind, reason="r", seconds=LATE)
     Relay(transport=Recorder()).retry_known()
     assert seconds_until(only_delivery().due_at) <= 0
 
