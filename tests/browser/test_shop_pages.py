@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from itertools import count
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
@@ -144,3 +145,16 @@ def test_a_page_that_is_not_there_on_desktop_and_phone_in_light_and_dark(
     expect(customer.page.get_by_role("heading", level=1)).to_have_text("That is not here")
     customer.inspect("not-found")
     assert customer.complaints == [customer.refusal("404 (Not Found)")]
+
+
+def test_a_picture_is_taken_where_somebody_wants_to_look(
+    customer: Customer, tmp_path: Path
+) -> None:
+    customer.open("")
+    customer.screenshots = None
+    customer.shoot("products")
+    customer.screenshots = tmp_path
+    customer.shoot("products")
+    [picture] = tmp_path.iterdir()
+    assert picture.name == "shop-products-desktop-light.png"
+    assert picture.read_bytes().startswith(b"\x89PNG")
