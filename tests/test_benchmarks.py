@@ -101,24 +101,27 @@ def test_the_report_has_a_line_for_each_figure_and_names_the_machine(run: dict[s
 
 @pytest.mark.processes
 @pytest.mark.parametrize(
-    ("word", "complaint"),
+    ("words", "complaint"),
     [
         ("P99", "there is no measure 'P99'"),
         ("--rounds=0", "--rounds=0 must be at least 1"),
         ("--flush-ms=200", "--flush-ms=200 must be 0 to 100"),
+        ("--flush-ms=2 --database=mariadb", "--flush-ms is for PostgreSQL only"),
         ("--size=nothing=1", "--size=nothing=1: the names are transactions, events"),
     ],
 )
 @pytest.mark.once
-def test_wrong_arguments_are_named(word: str, complaint: str, tmp_path: Path) -> None:
-    answer = bench(word, folder=tmp_path)
+def test_wrong_arguments_are_named(words: str, complaint: str, tmp_path: Path) -> None:
+    answer = bench(*words.split(), folder=tmp_path)
     assert answer.returncode == 2
     assert complaint in answer.stderr
 
 
 @pytest.mark.processes
 @pytest.mark.skipif(vendor() != "postgresql", reason="Only PostgreSQL can be told to take longer.")
-def test_each_commit_takes_as_much_longer_as_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_server_is_told_how_much_longer_a_commit_is_to_take(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("BENCH_POSTGRESQL_URL", os.environ.get(*URLS["postgresql"]))
     with (
         place("postgresql", flush_ms=2.5) as environment,
