@@ -10,6 +10,7 @@ from uuid import UUID
 
 import pytest
 from django.db import DEFAULT_DB_ALIAS, OperationalError, connections, transaction
+from django.db.models import QuerySet
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
@@ -18,12 +19,13 @@ from eda_django.chunks import Chunk
 from eda_django.consumer import consume
 from eda_django.events import Event
 from eda_django.exceptions import TransportUnavailable
-from eda_django.models import Delivery, OutboxEvent, Status
-from eda_django.models.clock import after
+from eda_django.models import Delivery, OutboxEvent, Status, by_key
+from eda_django.models.clock import DatabaseNow, after
 from eda_django.models.status import CLAIMED
 from eda_django.relay import Relay
 from tests.databases import vendor
 from tests.testapp.models import Effect
+from tests.waiting import eventually
 
 HAPPENED = "t.happened"
 
@@ -121,6 +123,24 @@ def relayed(count: int = 1, *, transport: Recorder | None = None, **data: Any) -
 def lapse_leases() -> None:
     """Let all leases end now."""
     Delivery.objects.filter(status__in=CLAIMED).update(lease_until=after(-1))
+
+
+def lapse_running(rows: QuerySet[Delivery], *, until: Callable[[], bool]) -> None:
+    """Let the leases end of what is running of these, whose workers die, until something holds.
+
+    A lease that is short for all would lapse, too, where a busy machine lets a worker wait between
+    marking a delivery as running and locking it.
+    """
+
+    def holds() -> bool:
+        running = Delivery.objects.filter(status=Status.RUNNING, lease_until__gt=DatabaseNow())
+        # One at a time, or the workers' locks and these could wait for each other; and once each,
+        # or this could change an index by which a relay is about to lock the row.
+        for pk in rows.filter(pk__in=running).values_list("pk", flat=True):
+            by_key.update(running.filter(pk=pk), lease_until=after(-1))
+        return until()
+
+    eventually(holds)
 
 
 def make_due() -> None:

@@ -14,8 +14,8 @@ from tests.faults.points import LOST
 from tests.faults.publishing import SECRET, publish
 from tests.integration import ordering
 from tests.integration.test_workers import dump
+from tests.relaying import lapse_running
 from tests.testapp.models import Effect
-from tests.waiting import eventually
 
 pytestmark = pytest.mark.processes
 
@@ -42,12 +42,19 @@ RAISING = {
 
 
 def run(children: Children, *behaviours: str, kind: str) -> None:
-    """Have a relay and a worker deal with one event each, between innocent ones."""
+    """Have a relay and a worker deal with one event each, between innocent ones.
+
+    Of those that are deadly nothing but their leases tells the relay, so that these end at once.
+    """
     mixed = [word for behave in behaviours for word in ("", behave)] + [""]
     publish("faults.hostile", *mixed)
     children.relay()
     children.worker("default", "slow", kind=kind)
-    eventually(lambda: ordering.settled(2 * len(mixed)), within=120.0)
+    deadly = Delivery.objects.filter(event__data__behave__in=DEADLY)
+    lapse_running(
+        deadly.exclude(subscriber="faults.bystander"),
+        until=lambda: ordering.settled(2 * len(mixed)),
+    )
     expected = Counter({Status.SUCCEEDED: 2 * len(mixed) - len(behaviours)})
     expected[Status.DEAD] = len(behaviours)
     assert ordering.statuses() == expected
@@ -69,8 +76,6 @@ def by_behaviour() -> dict[str, Delivery]:
 
 def test_what_ends_its_process_ends_as_a_dead_letter(children: Children) -> None:
     """G4: signals, os._exit(), and os._exit(0), which RQ takes for a success."""
-    # Nobody tells the relay but their leases.
-    children.lease = 1.5
     run(children, *DEADLY, kind=FORK)
     check_the_innocent()
     dead = by_behaviour()

@@ -36,7 +36,7 @@ class Site:
         return process
 
     def worker(self, *queues: str, kind: str = "rq.SimpleWorker") -> Process:
-        return self._processes.worker(*queues, kind=kind, lease=LEASE, redis_port=self.server.port)
+        return self._processes.worker(*queues, kind=kind, redis_port=self.server.port)
 
     @property
     def redis(self) -> Any:

@@ -13,6 +13,7 @@ from tests.integration.ordering import place_notes
 from tests.integration.processes import Process, Processes, relay_words
 from tests.testapp.models import Effect
 
+# Short, so that the relay soon asks what became of a claim.
 LEASE = 0.5
 KINDS = {
     "fork": ("rqworker", "default"),
@@ -27,21 +28,20 @@ class Site:
     def __init__(self, processes: Processes, trap: Path) -> None:
         self._processes = processes
         self._trap = trap
-        self.lease = LEASE
 
     def relay(self) -> Process:
-        process = self._processes.run(*relay_words(), lease=self.lease, trap=self._trap)
+        process = self._processes.run(*relay_words(), lease=LEASE, trap=self._trap)
         process.says("relay started")
         return process
 
     def worker(self, kind: str = "simple", *words: str) -> Process:
-        return self._processes.run(*KINDS[kind], *words, lease=self.lease, trap=self._trap)
+        return self._processes.run(*KINDS[kind], *words, trap=self._trap)
 
     def spawn(self, kind: str, *words: str, **environment: str) -> Process:
         """Start a worker that finds all of its settings by itself, as an operator's does."""
         own = {
             "EDA_TEST_SECURE": "1",
-            "EDA_TEST_LEASE": str(self.lease),
+            "EDA_TEST_LEASE": str(LEASE),
             "EDA_TEST_TRAP": str(self._trap),
         }
         return self._processes.spawn(*KINDS[kind], *words, **own, **environment)

@@ -22,7 +22,7 @@ from tests.attacker import consume_call, stolen
 from tests.integration import ordering
 from tests.integration.ordering import place_notes
 from tests.integration.secure.site import LEASE, Site, attempts, once, push_notes
-from tests.relaying import lapse_leases, make_due, seconds_until
+from tests.relaying import lapse_leases, lapse_running, make_due, seconds_until
 from tests.testapp.subscribers import QUICK
 from tests.waiting import eventually
 
@@ -143,7 +143,7 @@ def test_killed_work_horse_costs_an_attempt(site: Site, redis_client: Any, comma
     site.worker("fork")
     place_notes("sleep:60:1")
     order_for_worker_that_runs(redis_client, command)()
-    eventually(lambda: once(1))
+    lapse_running(Delivery.objects.filter(attempts=1), until=lambda: once(1))
     assert attempts() == [2]
     assert [a.error_class for a in Attempt.objects.all()] == ["eda_django.WorkerLost"]
 
@@ -158,7 +158,7 @@ def test_killed_work_horse_delays_by_the_limit_where_no_lock_tells(
     order_for_worker_that_runs(redis_client, "kill-horse")()
     worker.says("killed horse")
     [waits] = Delivery.objects.all()
-    most = 0.5 + settings.RQ_QUEUES["default"]["DEFAULT_TIMEOUT"]
+    most = LEASE + settings.RQ_QUEUES["default"]["DEFAULT_TIMEOUT"]
     assert 0 < seconds_until(waits.lease_until) <= most
     lapse_leases()
     site.relay()
@@ -168,19 +168,15 @@ def test_killed_work_horse_delays_by_the_limit_where_no_lock_tells(
 
 
 @pytest.mark.parametrize(
-    ("kind", "error", "lease"),
-    # The rollback frees the row before the attempt is recorded. With its lease over, a relay that
-    # is quick records a lost worker.
-    [("fork", "eda_django.WorkerLost", LEASE), ("simple", "SystemExit", 60.0)],
+    ("kind", "error"), [("fork", "eda_django.WorkerLost"), ("simple", "SystemExit")]
 )
 def test_worker_that_is_told_twice_to_end_costs_an_attempt(
-    site: Site, redis_client: Any, kind: str, error: str, lease: float
+    site: Site, redis_client: Any, kind: str, error: str
 ) -> None:
     """RQ's own command: the first lets the attempt end, and one that comes a second later does not.
 
     The supervisor starts another worker.
     """
-    site.lease = lease
     site.relay()
     worker = site.worker(kind)
     place_notes("sleep:60:1")
@@ -190,9 +186,11 @@ def test_worker_that_is_told_twice_to_end_costs_an_attempt(
     # RQ passes over what comes within a second of the first.
     time.sleep(1.0)
     tell()
+    # The rollback frees the row before the attempt is recorded: had its lease ended sooner, a relay
+    # that is quick would record a lost worker.
     worker.ends()
     site.worker(kind)
-    eventually(lambda: once(1))
+    lapse_running(Delivery.objects.filter(attempts=1), until=lambda: once(1))
     assert attempts() == [2]
     assert [a.error_class for a in Attempt.objects.all()] == [error]
 
