@@ -176,7 +176,7 @@ class ChunkRun:
                 raise StaleClaim
             with noticing_rollbacks(self.using):
                 self._call(work)
-            then = None if _has_hooks(self.using) else following
+            then = None if signals.others_follow(self.using) else following
             is_done, is_next_started = self._acknowledge(work, then)
             if not is_done:
                 raise StaleClaim
@@ -288,16 +288,6 @@ class ChunkRun:
             verdict.outcome.get("error_text", "") if verdict else "",
             exc_info=verdict.exc_info if verdict else None,
         )
-
-
-def _has_hooks(using: str) -> bool:
-    """Return whether hooks of others run after the commit, for as long as they like.
-
-    What that commit had started would be running meanwhile with no lock to show that its worker
-    lives. The doorbell's ring takes no time.
-    """
-    ring = signals.ring(using)
-    return any(entry[1] is not ring for entry in connections[using].run_on_commit)
 
 
 def _wordless(error: SystemExit | KeyboardInterrupt) -> BaseException:
