@@ -125,6 +125,16 @@ def lapse_leases() -> None:
     Delivery.objects.filter(status__in=CLAIMED).update(lease_until=after(-1))
 
 
+def lapse(rows: QuerySet[Delivery], status: Status) -> None:
+    """Let the leases end of what of these is in this state, beside relays and workers at work."""
+    every = Delivery.objects.using(rows.db)
+    held = every.filter(status=status, lease_until__gt=DatabaseNow())
+    # One at a time, or the workers' locks and these could wait for each other; and once each, or
+    # this could change an index by which a relay is about to lock the row.
+    for pk in list(rows.filter(pk__in=held).values_list("pk", flat=True)):
+        by_key.update(held.filter(pk=pk), lease_until=after(-1))
+
+
 def lapse_running(rows: QuerySet[Delivery], *, until: Callable[[], bool]) -> None:
     """Let the leases end of what is running of these, whose workers die, until something holds.
 
@@ -133,11 +143,7 @@ def lapse_running(rows: QuerySet[Delivery], *, until: Callable[[], bool]) -> Non
     """
 
     def holds() -> bool:
-        running = Delivery.objects.filter(status=Status.RUNNING, lease_until__gt=DatabaseNow())
-        # One at a time, or the workers' locks and these could wait for each other; and once each,
-        # or this could change an index by which a relay is about to lock the row.
-        for pk in rows.filter(pk__in=running).values_list("pk", flat=True):
-            by_key.update(running.filter(pk=pk), lease_until=after(-1))
+        lapse(rows, Status.RUNNING)
         return until()
 
     eventually(holds)

@@ -222,10 +222,14 @@ def _ring_in_child(bell: Doorbell, push: Recorder) -> int:
     return 0 if bell.flush(PATIENCE) and push.rung == ["default", "other"] else 1
 
 
-EXITING = """
+# Without limits that a busy machine would reach.
+EXITING = f"""
+from eda_django import doorbell
+doorbell.PARTING = {PATIENCE}
 import django
 django.setup()
 from eda_django import dispatch
+dispatch.bell.BELL_TIMEOUT = {PATIENCE}
 dispatch.ring(using="default")
 """
 

@@ -12,6 +12,7 @@ from rq.job import Job
 
 from eda_django.chunks import TIME_SLICE, Chunk
 from eda_django.dispatch import jobs, rq_transport
+from eda_django.dispatch.connections import connect
 from eda_django.dispatch.rq_transport import RqTransport
 from eda_django.exceptions import TransportUnavailable
 from tests.dispatch.queues import a_chunk, alive, elsewhere, push
@@ -114,7 +115,9 @@ class TestPush:
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         """G4: or each turn would last as long as its time-out."""
-        monkeypatch.setattr(rq_transport, "TIMEOUT", 0.05)
+        monkeypatch.setattr(
+            rq_transport, "connect", lambda name, s: connect(name, 0.05 if name == "slow" else s)
+        )
         now = 100.0
         transport = RqTransport(clock=lambda: now)
         lost = a_chunk("slow")

@@ -30,7 +30,10 @@ def test_a_ring_is_told_from_the_end_of_the_time(redis_client: Any) -> None:
 
 
 def test_nobody_rings(redis_client: Any) -> None:
-    assert 0.05 <= wait(RqTransport(), 0.05) < 0.9
+    transport = RqTransport()
+    took = [wait(transport, 0.05) for _ in range(3)]
+    # A busy machine may keep it from one of them for longer, but not from each.
+    assert 0.05 <= min(took) < 0.9
 
 
 def test_a_redis_that_hangs_delays_the_next_turn_no_longer_than_its_time_limit(

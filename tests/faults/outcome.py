@@ -12,8 +12,8 @@ from django.db import DEFAULT_DB_ALIAS
 from rq.job import Job
 
 from eda_django.models import Attempt, Delivery, OutboxEvent, Status
-from eda_django.models.clock import after
 from tests.integration import ordering
+from tests.relaying import lapse
 from tests.testapp.models import Effect
 from tests.waiting import eventually
 
@@ -54,8 +54,7 @@ def expected_effects(
 
 def lapse_queued(*, using: str = DEFAULT_DB_ALIAS) -> None:
     """Let the leases end of what no worker has started: the relay asks where it is."""
-    rows = Delivery.objects.using(using).filter(status=Status.QUEUED)
-    rows.update(lease_until=after(-1))
+    lapse(Delivery.objects.using(using).all(), Status.QUEUED)
 
 
 def come_to_rest(kind: str, events: int, *, using: str = DEFAULT_DB_ALIAS) -> None:

@@ -6,6 +6,7 @@ from django.db import connection
 from eda_django.models import RelayHeartbeat
 from tests.faults import outcome
 from tests.faults.children import Child, Children
+from tests.faults.planting import Fate
 from tests.faults.publishing import publish
 from tests.integration import ordering
 from tests.waiting import eventually
@@ -52,10 +53,12 @@ def test_relays_share_what_there_is_and_hand_out_nothing_twice(
 @MANY
 def test_relay_that_dies_among_others_is_made_good_for(children: Children, relays: int) -> None:
     """G2, G3, G12: the others, or on SQLite the next one, go on at once."""
-    first = children.relay("--batch-size=3", at="after push #2")
+    first = children.relay("--batch-size=3", at="after push #2", fate=Fate.FROST)
     publish(KIND, *[""] * EVENTS)
+    # Frozen until the others are there, who could have done all of it before.
+    first.breaks()
     others = [] if connection.vendor == "sqlite" else start(children, relays - 1)
-    first.dies()
+    first.kill()
     others = others or start(children, relays)
     children.worker(*outcome.QUEUES)
     outcome.come_to_rest(KIND, EVENTS)

@@ -214,7 +214,7 @@ def test_pool_that_is_scaled_down_finishes_what_it_runs(
     eventually(lambda: ordering.count(Status.RUNNING) >= least)
     if whole:
         pool.signal(signal.SIGTERM)
-        pool.says("Sending stop signal")
+        pool.says("Sent shutdown command", times=2)
     else:
         os.kill(forked_by(pool)[0], signal.SIGTERM)
     (tmp_path / "go").touch()

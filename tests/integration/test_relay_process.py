@@ -8,6 +8,8 @@ from functools import partial
 import pytest
 from django.db import connection
 
+from eda_django.dispatch import bell
+from eda_django.doorbell import Doorbell
 from eda_django.models import Delivery, RelayHeartbeat, Status
 from tests.integration import ordering
 from tests.integration.ordering import place_notes
@@ -15,7 +17,7 @@ from tests.integration.processes import Process, Processes
 from tests.integration.servers import closed_port
 from tests.relaying import end_other_connections
 from tests.testapp.models import Effect
-from tests.waiting import eventually
+from tests.waiting import PATIENCE, eventually
 
 pytestmark = pytest.mark.processes
 
@@ -45,8 +47,13 @@ def queued(deliveries: int) -> bool:
     return ordering.count(Status.QUEUED) == deliveries
 
 
-def test_commit_wakes_a_relay_that_sleeps(processes: Processes) -> None:
+def test_commit_wakes_a_relay_that_sleeps(
+    processes: Processes, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The doorbell: without it the relay would look again in ten minutes."""
+    # After a ring that took too long it would not try for a while.
+    monkeypatch.setattr(bell, "BELL_TIMEOUT", PATIENCE)
+    monkeypatch.setattr(bell, "doorbell", Doorbell(bell._Bell().ring))
     started(processes.run("relay", "--poll-interval=600"))
     for number in (1, 2):
         place_notes("")

@@ -50,8 +50,8 @@ def test_failed_delivery_is_pushed_again_when_it_is_due() -> None:
 def test_relay_sleeps_until_the_next_retry() -> None:
     on_happened(nothing)
     (chunk,) = relayed().chunks
-    Delivery.objects.put_aside(chunk.token, chunk.delivery_ids, kind="x", reason="y", seconds=2)
-    assert 1.0 < Relay(transport=Recorder()).poll() <= 2.0
+    Delivery.objects.put_aside(chunk.token, chunk.delivery_ids, kind="x", reason="y", seconds=900)
+    assert 800 < Relay(transport=Recorder(), poll_interval=2000).poll() <= 900
 
 
 @pytest.mark.django_db

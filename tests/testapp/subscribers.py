@@ -4,11 +4,13 @@ import os
 import signal
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from eda_django import Discard, Event, Retry, RetryLater, event, publish, subscribes
 from eda_django.events import types
 from eda_django.registry import registry
+from tests.waiting import eventually
 
 from .events import Noted, OrderPlaced
 from .models import Effect
@@ -79,6 +81,12 @@ def _sleep(argument: str, event: Event[Noted]) -> None:
         time.sleep(float(seconds))
 
 
+def _hold(argument: str, event: Event[Noted]) -> None:
+    """Say in this folder that it is here, and stay until there is a file "go"."""
+    Path(argument, f"{event.id}").touch()
+    eventually(Path(argument, "go").exists)
+
+
 def _publish(argument: str, event: Event[Noted]) -> None:
     publish(Noted(event.data.text, argument))
 
@@ -90,6 +98,7 @@ BEHAVIOURS = {
     "discard": _discard,
     "later": _later,
     "sleep": _sleep,
+    "hold": _hold,
     "publish": _publish,
 }
 
