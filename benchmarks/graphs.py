@@ -102,7 +102,7 @@ def sustained(options: argparse.Namespace) -> Graph:
         stretch.growth(size)
         # A machine that can't publish as fast shows no more than that.
         name = f"{min(rate, round(stretch.published)):,}/s"
-        lines.append(Line(name=name, points=stretch.samples))
+        lines.append(Line(name=name, points=stretch.points))
     return Graph(
         title="What is not finished, at a steady rate",
         across="seconds",

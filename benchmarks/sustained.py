@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 from django.db import connection, transaction
@@ -48,33 +49,52 @@ def dead_rows() -> float:
         return float(cursor.fetchone()[0])
 
 
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One look at what there is; in seconds, rows, MiB and per cent."""
+
+    at: float
+    backlog: int
+    memory: float
+    dead: float
+
+
 class Stretch:
-    """One stretch of steady publishing: how the backlog, the relay's memory and the tables grew."""
+    """One stretch of steady publishing: how the backlog, the relay's memory and the tables grew.
+
+    In the second half of the time: until then the relay comes to have all that it keeps, and
+    PostgreSQL looks for the first time whether there is something to vacuum.
+    """
 
     def __init__(self, rate: int) -> None:
         self.rate = rate
-        self.grown = self.published = self.dead = 0.0
-        # Of each second, the time and the backlog.
-        self.samples: list[tuple[float, int]] = []
+        self.published = 0.0
+        self.samples: list[Sample] = []
+
+    @property
+    def points(self) -> list[tuple[float, float]]:
+        """The backlog over time."""
+        return [(sample.at, sample.backlog) for sample in self.samples]
+
+    @property
+    def second_half(self) -> list[Sample]:
+        return self.samples[len(self.samples) // 2 :]
 
     def growth(self, size: Size) -> float:
-        """Return by how many rows a second the backlog grew, in the second half of the time."""
+        """Return by how many rows a second the backlog grew."""
         filling.empty()
         with ExitStack() as stack:
             for _ in range(2):
                 stack.enter_context(worker(SIMPLE))
             relay = stack.enter_context(running("relay"))
             timing.warm_up(_publish_one)
-            before = resident(relay.pid)
-            self._publish(size.sustained_seconds)
-            self.grown = resident(relay.pid) - before
-        half = self.samples[len(self.samples) // 2 :]
-        (began_at, first), (ended_at, last) = half[0], half[-1]
-        return (last - first) / max(ended_at - began_at, SAMPLE)
+            self._publish(size.sustained_seconds, relay=relay.pid)
+        first, last = self.second_half[0], self.second_half[-1]
+        return (last.backlog - first.backlog) / max(last.at - first.at, SAMPLE)
 
     def memory(self, size: Size) -> float:
         """Return the MiB by which the relay grew in the stretch before."""
-        return self.grown
+        return self.second_half[-1].memory - self.second_half[0].memory
 
     def rate_reached(self, size: Size) -> float:
         """Return the events a second that could be published in the stretch before."""
@@ -84,12 +104,18 @@ class Stretch:
         """Return the greatest share of dead row versions in the stretch before."""
         if connection.vendor != "postgresql":
             raise Absent("only PostgreSQL tells")
-        return self.dead
+        return max(sample.dead for sample in self.second_half)
 
-    def _publish(self, seconds: float) -> None:
+    def _publish(self, seconds: float, *, relay: int) -> None:
         began_at = sampled_at = time.monotonic()
-        self.samples, self.dead = [(0.0, backlog())], 0.0
+        self.samples = []
         number = 0
+
+        def look() -> None:
+            at = time.monotonic() - began_at
+            self.samples.append(Sample(at, backlog(), resident(relay), dead_rows()))
+
+        look()
         while (now := time.monotonic()) - began_at < seconds:
             if (late := (now - began_at) * self.rate - number) < 1:
                 time.sleep(0.001)
@@ -99,10 +125,9 @@ class Stretch:
                 number += 1
             if now - sampled_at >= SAMPLE:
                 sampled_at = now
-                self.samples.append((now - began_at, backlog()))
-                self.dead = max(self.dead, dead_rows())
-        self.samples.append((time.monotonic() - began_at, backlog()))
-        self.published = number / self.samples[-1][0]
+                look()
+        look()
+        self.published = number / self.samples[-1].at
 
 
 def _publish_one(number: int) -> None:
