@@ -19,6 +19,8 @@ from .retry import Retry
 
 # Seconds until what the running code can't deal with is tried again: the least and the most.
 SOON, LATE = 60.0, 3600.0
+# The least that a subscriber is tried later: with none, relay and worker would do nothing else.
+SHORTEST = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +74,7 @@ def judge(
             told={"reason": failure.text},
         )
     if isinstance(error, RetryLater):
-        return _deferred(delivery, failure, seconds=error.seconds)
+        return _deferred(delivery, failure, seconds=max(error.seconds, SHORTEST))
     if isinstance(error, UndecodablePayload):
         failure = replace(failure, kind=UNDECODABLE)
         return _deferred(delivery, failure, seconds=patience(delivery.waited))

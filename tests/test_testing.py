@@ -50,6 +50,14 @@ class Kit:
         assert Effect.objects.count() == 3
         assert drain() == []
 
+    def test_drain_ends_though_a_subscriber_is_to_be_tried_again_at_once(self) -> None:
+        def put_off(seen: Event[Any]) -> None:
+            raise RetryLater(0)
+
+        on_happened(put_off)
+        happen(2)
+        assert [(row.status, row.attempts) for row in drain()] == [("pending", 0)] * 2
+
     def test_capture_collects_what_the_body_publishes(self) -> None:
         happen(1)
         with capture() as events:
