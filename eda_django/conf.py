@@ -9,6 +9,8 @@ from typing import Any
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
+from .exceptions import MAX_SECONDS
+
 SETTING = "EDA_DJANGO"
 MAX_DAYS = 36_500
 # Characters of a name, a key or an address: what their columns take.
@@ -34,7 +36,9 @@ def _count(value: Any) -> bool:
 
 
 def _seconds(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 1e9
+    return (
+        isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < MAX_SECONDS
+    )
 
 
 def _flag(value: Any) -> bool:
@@ -58,7 +62,7 @@ def _is_path(name: str) -> bool:
     return "." in name and all(map(str.isidentifier, name.split(".")))
 
 
-_NUMBER = "a number of seconds above 0"
+_NUMBER = f"a number of seconds above 0 and below {MAX_SECONDS:,}"
 _COUNT = "a whole number above 0"
 
 OPTIONS: Mapping[str, Option] = {

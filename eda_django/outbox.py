@@ -84,10 +84,14 @@ def publish_many(
     connection = _in_transaction(using, "publish_many()")
     options = _Options(headers, correlation_id)
     new = []
-    for item in several(events):
-        declared, payload = resolve(*item) if is_pair(item) else resolve(item, MISSING)
-        own_key = key(payload) if key else None
-        new.append(_prepare(declared, payload, options, key=own_key))
+    for number, item in enumerate(several(events)):
+        try:
+            declared, payload = resolve(*item) if is_pair(item) else resolve(item, MISSING)
+            own_key = key(payload) if key else None
+            new.append(_prepare(declared, payload, options, key=own_key))
+        except InvalidEvent as error:
+            error.add_note(f"It is number {number} of what is published together, counted from 0.")
+            raise
     if new:
         _models().insert_events(connection, new)
         _ring_after_commit(connection)
@@ -207,7 +211,7 @@ def database(using: str | None) -> str:
 
 def known_database(alias: str) -> str:
     """Return the alias. Raises UnknownDatabase if it is not in DATABASES."""
-    if alias not in connections.settings:
+    if not isinstance(alias, str) or alias not in connections.settings:
         raise UnknownDatabase(
             f"There is no database {alias!r}: name one that DATABASES has "
             f"({', '.join(map(repr, connections))}), or add it there."

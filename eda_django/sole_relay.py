@@ -23,7 +23,14 @@ class SoleRelay:
         path = _lock_path(self.using)
         if path is None:
             return
-        self._file = path.open("a")
+        try:
+            self._file = path.open("a")
+        except OSError as error:
+            raise CommandError(
+                f"The relay for database {self.using!r} can't open its lock {str(path)!r}: "
+                f"{error.strerror}. Have it belong to the user that runs the relay, or remove it "
+                f"while no relay runs."
+            ) from error
         if not locks.lock(self._file, locks.LOCK_EX | locks.LOCK_NB):
             self._file.close()
             raise CommandError(

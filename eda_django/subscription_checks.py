@@ -77,12 +77,20 @@ def _alike() -> Iterator[CheckMessage]:
 
 def _unimportable(subscription: Subscription) -> Iterator[CheckMessage]:
     module, name = subscription.subscriber.__module__, subscription.subscriber.__qualname__
-    if "<" in name or not _is_importable(module, name):
+    subject = f"Subscriber {subscription.name!r} ({subscription.path})"
+    if "<" in name or "." in name:
         yield error(
             "E003",
-            f"Subscriber {subscription.name!r} ({subscription.path}) is a lambda or defined "
-            f"inside a function or class, so no worker could find it.",
-            "Define it at the top level of a subscribers.py.",
+            f"{subject} is a lambda or defined inside a function or class, so no worker could "
+            f"find it.",
+            "Define it at the top level of a subscribers.py. A decorator needs functools.wraps.",
+            obj=subscription.path,
+        )
+    elif not _is_importable(module, name):
+        yield error(
+            "E003",
+            f"{subject} is not there under this name, so no worker could find it.",
+            f"Have the module {module!r} be one that can be imported, and have {name!r} in it.",
             obj=subscription.path,
         )
 

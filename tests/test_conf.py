@@ -10,6 +10,7 @@ from django.test import override_settings
 from eda_django import conf
 
 PATHS = "a list of dotted names of functions, such as 'shop.jobs.report'"
+SECONDS = "a number of seconds above 0 and below 1,000,000,000"
 WRONG = [
     ("SOURCE", "", "a text of 1 to 255 characters"),
     ("SOURCE", "a" * 256, "a text of 1 to 255 characters"),
@@ -20,11 +21,12 @@ WRONG = [
     ("BATCH_SIZE", True, "a whole number above 0"),
     ("CHUNK_SIZE", 2.0, "a whole number above 0"),
     ("MAX_EVENT_BYTES", "1MB", "a whole number above 0"),
-    ("POLL_INTERVAL", 0, "a number of seconds above 0"),
-    ("POLL_INTERVAL", float("nan"), "a number of seconds above 0"),
-    ("LEASE", timedelta(seconds=30), "a number of seconds above 0"),
-    ("LEASE", False, "a number of seconds above 0"),
-    ("LEASE", float("inf"), "a number of seconds above 0"),
+    ("POLL_INTERVAL", 0, SECONDS),
+    ("POLL_INTERVAL", float("nan"), SECONDS),
+    ("LEASE", timedelta(seconds=30), SECONDS),
+    ("LEASE", False, SECONDS),
+    ("LEASE", float("inf"), SECONDS),
+    ("LEASE", 10**9, SECONDS),
     ("RETENTION", 30, "a timedelta above 0 and of at most 36,500 days"),
     ("RETENTION", timedelta(0), "a timedelta above 0 and of at most 36,500 days"),
     ("RETENTION", timedelta.max, "a timedelta above 0 and of at most 36,500 days"),

@@ -1,5 +1,7 @@
 """SQLite has one writer, so one relay (G12)."""
 
+import errno
+import re
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
@@ -38,6 +40,27 @@ def test_lock_ends_with_an_error_too() -> None:
         raise LookupError
     with SoleRelay("default"):
         pass
+
+
+@pytest.mark.once
+def test_a_lock_that_is_anothers_is_named(
+    other_sqlite: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It stays where a relay has run as another user."""
+
+    def refuse(*args: Any) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    alias = other_sqlite(tmp_path / "site.sqlite3")
+    problem = (
+        f"The relay for database '{alias}' can't open its lock "
+        f"'{tmp_path / 'site.sqlite3'}-relay.lock': Permission denied. Have it belong to the user "
+        f"that runs the relay, or remove it while no relay runs."
+    )
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", refuse)
+        with pytest.raises(CommandError, match=f"^{re.escape(problem)}$"), SoleRelay(alias):
+            pass
 
 
 @pytest.fixture

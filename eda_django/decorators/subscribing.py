@@ -14,6 +14,9 @@ from ..registry import Subscription, is_pattern, registry
 from ..retry import Retry
 from .functions import function_problem, path_of
 
+# Seconds that one attempt may take at most: about four months.
+MAX_TIMEOUT = 10**7
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -136,9 +139,10 @@ def _checked_retry(name: str, retry: Retry | None) -> Retry:
 
 def _checked_timeout(name: str, timeout: float | None) -> float | None:
     is_number = isinstance(timeout, int | float) and not isinstance(timeout, bool)
-    if timeout is not None and not (is_number and 0 < timeout < 10**7):
+    if timeout is not None and not (is_number and 0 < timeout < MAX_TIMEOUT):
         raise InvalidSubscriber(
-            f"Subscriber {name!r}: timeout={timeout!r} must be a number of seconds above 0."
+            f"Subscriber {name!r}: timeout={timeout!r} must be a number of seconds above 0 "
+            f"and below {MAX_TIMEOUT:,}."
         )
     return timeout
 

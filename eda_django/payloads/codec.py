@@ -25,8 +25,9 @@ def encode(declared: EventType, payload: Any) -> tuple[Any, str]:
     if declared.payload is None:
         if not isinstance(payload, dict):
             raise InvalidEvent(
-                f"{subject} is declared without a class, so its payload must be a dict, not "
-                f"{_shown(payload)}. Declare its class with @event({declared.name!r})."
+                f"{subject} has no declared class, so its payload must be a dict, not "
+                f"{_shown(payload)}. Look at the name, or declare its class with "
+                f"@event({declared.name!r})."
             )
         return payload, _checked(subject, _untyped(subject, payload))
     value = _as_declared(subject, declared.payload, payload)

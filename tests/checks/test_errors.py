@@ -48,7 +48,8 @@ def test_e001_an_unknown_key():
 def test_e001_mistyped_values_and_the_other_checks_go_on():
     assert [m.msg for m in found()] == [
         "EDA_DJANGO['QUEUE'] must be the name of a queue in RQ_QUEUES, not 5.",
-        "EDA_DJANGO['LEASE'] must be a number of seconds above 0, not '30'.",
+        "EDA_DJANGO['LEASE'] must be a number of seconds above 0 and below 1,000,000,000, not "
+        "'30'.",
     ]
 
 
@@ -128,14 +129,20 @@ def test_e003_a_subscriber_that_no_worker_could_import():
         subscribes(Noted, name=f"test.{number}")(function)
     messages = found()
     assert [m.id for m in messages] == ["eda_django.E003"] * len(functions)
-    path = f"tests.checks.test_errors.{nested.__qualname__}"
-    assert messages[0].msg == (
-        f"Subscriber 'test.0' ({path}) is a lambda or defined inside a function or class, so no "
-        f"worker could find it."
-    )
+    inside = "is a lambda or defined inside a function or class"
+    away = "is not there under this name"
+    paths = [f"{f.__module__}.{f.__qualname__}" for f in functions]
+    assert [m.msg for m in messages] == [
+        f"Subscriber 'test.{number}' ({path}) {why}, so no worker could find it."
+        for number, (path, why) in enumerate(zip(paths, [inside] * 4 + [away] * 2, strict=True))
+    ]
+    page = 'See E003 on the page "System checks" of the documentation.'
     assert messages[0].hint == (
-        "Define it at the top level of a subscribers.py. See E003 on the page "
-        '"System checks" of the documentation.'
+        f"Define it at the top level of a subscribers.py. A decorator needs functools.wraps. {page}"
+    )
+    assert messages[5].hint == (
+        f"Have the module 'nowhere' be one that can be imported, and have 'of_no_module' in it. "
+        f"{page}"
     )
 
 

@@ -127,6 +127,7 @@ def test_subscribes_must_name_events(events: tuple[Any, ...], problem: str):
 
 
 WRONG = "Subscriber 'test.wrong': "
+SECONDS = "must be a number of seconds above 0 and below 10,000,000."
 
 
 @pytest.mark.parametrize(
@@ -149,13 +150,11 @@ WRONG = "Subscriber 'test.wrong': "
             {"retry": 5},
             f"{WRONG}retry=5 must be an eda_django.Retry, such as Retry(max_attempts=8).",
         ),
-        ({"timeout": 0}, f"{WRONG}timeout=0 must be a number of seconds above 0."),
-        ({"timeout": True}, f"{WRONG}timeout=True must be a number of seconds above 0."),
-        ({"timeout": "5"}, f"{WRONG}timeout='5' must be a number of seconds above 0."),
-        (
-            {"timeout": float("inf")},
-            f"{WRONG}timeout=inf must be a number of seconds above 0.",
-        ),
+        ({"timeout": 0}, f"{WRONG}timeout=0 {SECONDS}"),
+        ({"timeout": True}, f"{WRONG}timeout=True {SECONDS}"),
+        ({"timeout": "5"}, f"{WRONG}timeout='5' {SECONDS}"),
+        ({"timeout": float("inf")}, f"{WRONG}timeout=inf {SECONDS}"),
+        ({"timeout": 10_000_000}, f"{WRONG}timeout=10000000 {SECONDS}"),
         ({"atomic": 1}, f"{WRONG}atomic=1 must be True or False."),
         ({"atomic": None}, f"{WRONG}atomic=None must be True or False."),
     ],

@@ -30,8 +30,11 @@ def test_publish_many_takes_payloads_and_pairs_and_keeps_their_order():
 
 @pytest.mark.django_db
 def test_publish_many_takes_an_iterator_and_publishes_all_or_none():
-    with pytest.raises(InvalidEvent, match="field 'text' is declared as str"):
+    with pytest.raises(InvalidEvent, match="field 'text' is declared as str") as caught:
         publish_many(Noted(text) for text in ("a", 5))  # type: ignore[arg-type]
+    assert caught.value.__notes__ == [
+        "It is number 1 of what is published together, counted from 0."
+    ]
     assert texts() == []
     publish_many(Noted(text) for text in "ab")
     assert texts() == ["a", "b"]

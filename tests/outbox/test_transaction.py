@@ -203,9 +203,9 @@ def test_a_view_under_atomic_requests_needs_no_transaction_of_its_own(
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("using", ["nowhere", ""])
+@pytest.mark.parametrize("using", ["nowhere", "", 5, ["default"], {}])
 @pytest.mark.parametrize("call", [publish, lambda e, **o: publish_many([e], **o)])
-def test_an_unknown_database_is_refused(call: Callable[..., Any], using: str):
+def test_an_unknown_database_is_refused(call: Callable[..., Any], using: Any):
     with pytest.raises(UnknownDatabase) as caught:
         call(Noted(), using=using)
     assert str(caught.value) == (

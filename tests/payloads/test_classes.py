@@ -49,14 +49,14 @@ from tests.payloads.declaring import (
         (
             None,
             Line("a", Decimal(1)),
-            "Event 'test.x' is declared without a class, so its payload must be a dict, not a "
-            "Line. Declare its class with @event('test.x').",
+            "Event 'test.x' has no declared class, so its payload must be a dict, not a Line. Look "
+            "at the name, or declare its class with @event('test.x').",
         ),
         (
             None,
             None,
-            "Event 'test.x' is declared without a class, so its payload must be a dict, not None "
-            "(NoneType). Declare its class with @event('test.x').",
+            "Event 'test.x' has no declared class, so its payload must be a dict, not None "
+            "(NoneType). Look at the name, or declare its class with @event('test.x').",
         ),
     ],
 )

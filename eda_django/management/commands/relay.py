@@ -15,7 +15,7 @@ from django.db import DEFAULT_DB_ALIAS, DatabaseError, InterfaceError, Operation
 
 from eda_django.database_checks import AUTOCOMMIT_HINT, autocommit_problem, has_outbox
 from eda_django.dispatch import default_queue
-from eda_django.exceptions import TransportUnavailable
+from eda_django.exceptions import MAX_SECONDS, TransportUnavailable
 from eda_django.inline import InlineTransport
 from eda_django.relay import Relay
 from eda_django.sole_relay import SoleRelay
@@ -158,9 +158,11 @@ def _positive(kind: type) -> Any:
             value = kind(text)
         except ValueError:
             value = 0
-        if not 0 < value < 10**9:
+        if not 0 < value < MAX_SECONDS:
             number = "whole number" if kind is int else "number"
-            raise ArgumentTypeError(f"must be a {number} above 0, not {text!r}")
+            raise ArgumentTypeError(
+                f"must be a {number} above 0 and below {MAX_SECONDS:,}, not {text!r}"
+            )
         return value
 
     return parse
