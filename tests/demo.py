@@ -22,8 +22,8 @@ class DemoProcess:
 
     def __init__(self, folder: Path, *arguments: str, **urls: str) -> None:
         self.folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
-        self.output = folder / "output.txt"
+        # Beside the folder: a demo takes none in which there is something that no demo has made.
+        self.output = folder.parent / "output.txt"
         env = {name: value for name, value in os.environ.items() if name not in PRIVATE}
         env |= {name.upper(): url for name, url in urls.items() if url}
         with self.output.open("wb") as output:

@@ -71,12 +71,47 @@ def test_a_folder_that_can_not_be_one_is_refused(
 
 
 def test_a_demo_starts_afresh_and_leaves_what_is_not_its_own(tmp_path: Path) -> None:
-    (tmp_path / "shop.sqlite3-wal").touch()
-    (tmp_path / "logs").mkdir()
-    (tmp_path / "logs" / "web.log").touch()
-    (tmp_path / "thesis.txt").touch()
+    """The earlier one was killed."""
+    own = ["address", "address.new", "gateway_is_back", "logs/web.log", "mail/1.log"]
+    own += [f"shop.sqlite3{ending}" for ending in ("", "-journal", "-relay.lock", "-shm", "-wal")]
+    put(tmp_path, "lock", "thesis.txt", "address-books/ada", "shop.sqlite3.bak", *own)
     with Place(tmp_path):
-        assert {path.name for path in tmp_path.iterdir()} == {"lock", "thesis.txt"}
+        left = {path.name for path in tmp_path.iterdir()}
+    assert left == {"lock", "thesis.txt", "address-books", "shop.sqlite3.bak"}
+
+
+@pytest.mark.parametrize("name", ["logs/mine.log", "address-books/ada", "shop.sqlite3", "lock/a"])
+def test_a_folder_that_no_demo_was_in_is_refused_and_left_alone(tmp_path: Path, name: str) -> None:
+    put(tmp_path, name)
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(DemoError) as refused:
+        Place(tmp_path).__enter__()
+    assert sorted(tmp_path.rglob("*")) == before
+    assert str(refused.value) == (
+        f"The folder {tmp_path} is not empty, and no demo has been in it. A demo removes what an "
+        "earlier one has left, and that might be yours. Move it away, or name a folder that is "
+        "new, empty or an earlier demo's: make demo FOLDER=.demo/second (without make: "
+        "--folder=.demo/second)."
+    )
+
+
+def test_a_lock_that_says_something_is_no_demos(tmp_path: Path) -> None:
+    (tmp_path / "lock").write_text("4711")
+    with pytest.raises(DemoError, match="no demo has been in it"):
+        Place(tmp_path).__enter__()
+    assert (tmp_path / "lock").read_text() == "4711"
+
+
+def test_a_folder_in_which_there_are_only_other_demos_is_taken(tmp_path: Path) -> None:
+    with Place(tmp_path / "second"), Place(tmp_path):
+        assert {path.name for path in tmp_path.iterdir()} == {"lock", "second"}
+
+
+def put(folder: Path, *names: str) -> None:
+    """Make empty files, and the folders that they are in."""
+    for name in names:
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).touch()
 
 
 @pytest.mark.parametrize("count", ["-1", "ten", "1.5", "1e3", "100001"])

@@ -183,7 +183,7 @@ def test_the_demo_has_its_database_in_its_folder_whatever_that_is_called(tmp_pat
 
 @pytest.fixture
 def demo(tmp_path: Path) -> Iterator[DemoProcess]:
-    with running_demo(tmp_path) as running:
+    with running_demo(tmp_path / "demo") as running:
         yield running
 
 
@@ -232,7 +232,7 @@ def test_a_demo_that_is_killed_leaves_nothing_behind(demo: DemoProcess) -> None:
 def test_a_demo_names_an_unusable_url_and_keeps_its_password(
     tmp_path: Path, variable: str, url: str, reason: str
 ) -> None:
-    with running_demo(tmp_path, **{variable: url}) as broken:
+    with running_demo(tmp_path / "demo", **{variable: url}) as broken:
         assert broken.process.wait(PATIENCE) == 1
     _, _, _, what, way_out = broken.text.splitlines()
     assert re.match(rf"The (database|Redis) of {variable.upper()} can't be used: ", what)

@@ -49,7 +49,8 @@ def _parse(arguments: Sequence[str] | None) -> Namespace:
         "--folder",
         type=Path,
         default=Path(".demo"),
-        help="Where database, logs and mail go; emptied at the start (default: %(default)s).",
+        help="Where database, logs and mail go: a new folder, an empty one or that of an earlier "
+        "demo, which is emptied at the start (default: %(default)s).",
     )
     return parser.parse_args(arguments)
 

@@ -10,9 +10,16 @@ from typing import IO
 from .errors import DemoError
 from .switches import VARIABLE
 
-# Only these are ever removed, whatever folder is given.
+# Only these are ever removed, and only where a demo has been before.
 FOLDERS = ("logs", "mail", "redis", "switches")
-FILES = ("address*", "gateway_is_back", "shop.sqlite3*")
+FILES = (
+    "address",
+    "address.new",
+    "gateway_is_back",
+    *(f"shop.sqlite3{ending}" for ending in ("", "-journal", "-relay.lock", "-shm", "-wal")),
+)
+# Always empty, and stays when the demo ends, however it ends: it tells that a demo was there.
+LOCK = "lock"
 
 
 class Place:
@@ -74,16 +81,32 @@ class Place:
     def _open_lock(self) -> IO[bytes]:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            return (self.folder / "lock").open("wb")
+            self._refuse_foreign_folder()
+            return (self.folder / LOCK).open("wb")
         except OSError as error:
             raise DemoError(
                 f"The folder {self.folder} can't be used: {error.strerror}. Name one that there "
                 "is or that can be made: make demo FOLDER=.demo (without make: --folder=.demo)."
             ) from error
 
+    def _refuse_foreign_folder(self) -> None:
+        # Make takes FOLDER from the environment, where somebody else may have set it.
+        if _is_of_a_demo(self.folder) or all(map(_is_of_a_demo, self.folder.iterdir())):
+            return
+        raise DemoError(
+            f"The folder {self.folder} is not empty, and no demo has been in it. A demo removes "
+            "what an earlier one has left, and that might be yours. Move it away, or name a folder "
+            "that is new, empty or an earlier demo's: make demo FOLDER=.demo/second (without make: "
+            "--folder=.demo/second)."
+        )
+
     def _clear(self) -> None:
         for name in FOLDERS:
             shutil.rmtree(self.folder / name, ignore_errors=True)
-        for pattern in FILES:
-            for path in self.folder.glob(pattern):
-                path.unlink()
+        for name in FILES:
+            (self.folder / name).unlink(missing_ok=True)
+
+
+def _is_of_a_demo(folder: Path) -> bool:
+    mark = folder / LOCK
+    return mark.is_file() and mark.stat().st_size == 0

@@ -21,10 +21,10 @@ def database_url(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> I
 
 def test_twelve_customers_lose_nothing(tmp_path: Path, database_url: str) -> None:
     """G2, G3: through pages, outbox, relay and workers, with one service down for a while."""
-    with running_demo(tmp_path, "--orders=12", database_url=database_url) as demo:
+    with running_demo(tmp_path / "demo", "--orders=12", database_url=database_url) as demo:
         code = demo.process.wait(PATIENCE * 2)
         assert code == 0, demo.text
     table = dict(re.findall(r"│ +(\w+) +│ +(\d+) │", demo.text))
     assert (table["lost"], table["doubled"], table["stuck"]) == ("0", "0", "1")
     assert "payments was down for" in demo.text
-    assert not (tmp_path / "address").exists()
+    assert not (demo.folder / "address").exists()
