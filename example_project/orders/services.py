@@ -25,19 +25,28 @@ class Listing:
     hue: int
 
 
+def place_order(
+    checkout_id: UUID, *, customer: Customer, card_token: str, cart: Mapping[str, int]
+) -> Order:
+    """Make the order of this checkout, or find it again; `cart` has quantities by sku."""
+    new = place_new_order(checkout_id, customer, card_token, _lines(cart))
+    return new or Order.objects.get(pk=checkout_id)
+
+
 # The caller gets the order at once; all the rest happens because of the event. Order and event
-# commit together, and a checkout that is sent twice finds both there already.
+# commit together, and a checkout that is sent again finds its order and publishes nothing. The
+# idempotency key alone would not do: it is forgotten with its event, after RETENTION, and the
+# card would be charged again. The shop's pages find an order's events by it.
 @publishes(
     OrderPlaced,
     payload=lambda order: OrderPlaced(order.facts(), order.card_token),
     key=lambda order: order.pk,
     idempotency_key=lambda order: str(order.pk),
 )
-def place_order(
-    checkout_id: UUID, *, customer: Customer, card_token: str, cart: Mapping[str, int]
-) -> Order:
-    """Make the order of this checkout, or find it again; `cart` has quantities by sku."""
-    lines = _lines(cart)
+def place_new_order(
+    checkout_id: UUID, customer: Customer, card_token: str, lines: list[OrderLine]
+) -> Order | None:
+    """Make the order of this checkout; return None if it has one already."""
     order, is_new = Order.objects.get_or_create(
         pk=checkout_id,
         defaults={
@@ -47,10 +56,11 @@ def place_order(
             "total": total_of(lines),
         },
     )
-    if is_new:
-        for line in lines:
-            line.order = order
-        OrderLine.objects.bulk_create(lines)
+    if not is_new:
+        return None
+    for line in lines:
+        line.order = order
+    OrderLine.objects.bulk_create(lines)
     return order
 
 
