@@ -72,13 +72,6 @@ def test_the_server_of_the_wheel_is_used_where_there_is_no_other(
     assert find_executable() == str(executable)
 
 
-def test_a_server_on_the_path_comes_first(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    executable = tmp_path / "valkey-server"
-    executable.touch(mode=0o755)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    assert find_executable() == str(executable)
-
-
 def test_where_there_is_no_server_it_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     monkeypatch.setattr(redis_server, "find_spec", lambda name: None)
