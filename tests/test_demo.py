@@ -80,7 +80,9 @@ def test_a_demo_starts_afresh_and_leaves_what_is_not_its_own(tmp_path: Path) -> 
     assert left == {"lock", "thesis.txt", "address-books", "shop.sqlite3.bak"}
 
 
-@pytest.mark.parametrize("name", ["logs/mine.log", "address-books/ada", "shop.sqlite3", "lock/a"])
+@pytest.mark.parametrize(
+    "name", ["logs/mine.log", "address-books/ada", "shop.sqlite3.bak", "lock/a"]
+)
 def test_a_folder_that_no_demo_was_in_is_refused_and_left_alone(tmp_path: Path, name: str) -> None:
     put(tmp_path, name)
     before = sorted(tmp_path.rglob("*"))
@@ -93,6 +95,12 @@ def test_a_folder_that_no_demo_was_in_is_refused_and_left_alone(tmp_path: Path, 
         "new, empty or an earlier demo's: make demo FOLDER=.demo/second (without make: "
         "--folder=.demo/second)."
     )
+
+
+def test_a_folder_where_only_manage_py_was_is_taken(tmp_path: Path) -> None:
+    put(tmp_path, "shop.sqlite3", "shop.sqlite3-wal")
+    with Place(tmp_path):
+        assert not (tmp_path / "shop.sqlite3").exists()
 
 
 def test_a_lock_that_says_something_is_no_demos(tmp_path: Path) -> None:

@@ -12,12 +12,8 @@ from .switches import VARIABLE
 
 # Only these are ever removed, and only where a demo has been before.
 FOLDERS = ("logs", "mail", "redis", "switches")
-FILES = (
-    "address",
-    "address.new",
-    "gateway_is_back",
-    *(f"shop.sqlite3{ending}" for ending in ("", "-journal", "-relay.lock", "-shm", "-wal")),
-)
+DATABASE = tuple(f"shop.sqlite3{end}" for end in ("", "-journal", "-relay.lock", "-shm", "-wal"))
+FILES = ("address", "address.new", "gateway_is_back", *DATABASE)
 # Always empty, and stays when the demo ends, however it ends: it tells that a demo was there.
 LOCK = "lock"
 
@@ -91,7 +87,11 @@ class Place:
 
     def _refuse_foreign_folder(self) -> None:
         # Make takes FOLDER from the environment, where somebody else may have set it.
-        if _is_of_a_demo(self.folder) or all(map(_is_of_a_demo, self.folder.iterdir())):
+        if _is_of_a_demo(self.folder):
+            return
+        # manage.py alone leaves a database there.
+        others = [path for path in self.folder.iterdir() if path.name not in DATABASE]
+        if all(map(_is_of_a_demo, others)):
             return
         raise DemoError(
             f"The folder {self.folder} is not empty, and no demo has been in it. A demo removes "
