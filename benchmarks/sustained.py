@@ -59,6 +59,12 @@ class Sample:
     dead: float
 
 
+def is_vacuumed() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW autovacuum")
+        return bool(cursor.fetchone()[0] == "on")
+
+
 class Stretch:
     """One stretch of steady publishing: how the backlog, the relay's memory and the tables grew.
 
@@ -104,6 +110,8 @@ class Stretch:
         """Return the greatest share of dead row versions in the stretch before."""
         if connection.vendor != "postgresql":
             raise Absent("only PostgreSQL tells")
+        if not is_vacuumed():
+            raise Absent("autovacuum is off on this server")
         return max(sample.dead for sample in self.second_half)
 
     def _publish(self, seconds: float, *, relay: int) -> None:

@@ -13,7 +13,7 @@ from django.db.transaction import TransactionManagementError
 from . import signals
 from .chunks import TIME_SLICE
 from .exceptions import StaleClaim
-from .execution import Execution
+from .execution import Execution, has_hooks
 from .job_arguments import checked
 from .models import Delivery, Status, outcomes
 from .models.locking import (
@@ -176,7 +176,7 @@ class ChunkRun:
                 raise StaleClaim
             with noticing_rollbacks(self.using):
                 self._call(work)
-            then = None if signals.others_follow(self.using) else following
+            then = None if has_hooks(self.using) else following
             is_done, is_next_started = self._acknowledge(work, then)
             if not is_done:
                 raise StaleClaim

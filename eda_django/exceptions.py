@@ -68,7 +68,10 @@ class Discard(EdaError):
 
 
 class RetryLater(EdaError):
-    """Raise in a subscriber to try again in `seconds`, without burning an attempt."""
+    """Raise in a subscriber to try again in `seconds`, without burning an attempt.
+
+    Less than a second is taken for one.
+    """
 
     def __init__(self, seconds: float, reason: str = "") -> None:
         is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)

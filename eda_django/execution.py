@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from asgiref.sync import async_to_sync
+from django.db import connections
 
-from . import conf, payloads
+from . import conf, payloads, signals
 from .deadline import time_limit
 from .events import Event, current_event, types
 from .exceptions import InvalidSubscriber, SubscriberTimeout
@@ -21,6 +22,16 @@ from .verdicts import Verdict, judge
 NO_TIMEOUT = 86_400.0
 # What is returned by a function of which nothing has run yet.
 UNRUN = (inspect.isawaitable, inspect.isgenerator, inspect.isasyncgen)
+
+
+def has_hooks(using: str) -> bool:
+    """Return whether hooks of others run after the commit, for as long as they like.
+
+    What that commit had started would be running meanwhile with no lock to show that its worker
+    lives. The doorbell's ring takes no time.
+    """
+    ring = signals.ring(using)
+    return any(entry[1] is not ring for entry in connections[using].run_on_commit)
 
 
 @dataclass(slots=True, kw_only=True)

@@ -1,7 +1,7 @@
 """publish(): rows in the caller's transaction, and one ring of the doorbell after it commits."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sized
 from functools import cache
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -90,7 +90,10 @@ def publish_many(
             own_key = key(payload) if key else None
             new.append(_prepare(declared, payload, options, key=own_key))
         except InvalidEvent as error:
-            error.add_note(f"It is number {number} of what is published together, counted from 0.")
+            if not (isinstance(events, Sized) and len(events) == 1):
+                error.add_note(
+                    f"It is number {number} of what is published together, counted from 0."
+                )
             raise
     if new:
         _models().insert_events(connection, new)

@@ -25,6 +25,7 @@ from .pulse import Pulse
 from .pushing import Pusher
 from .recovery import Inquiry, recover_running
 from .registry import Registry, registry
+from .repeats import Repeats
 from .routing import Router
 from .transport import Transport
 from .verdicts import LATE
@@ -96,20 +97,24 @@ class Relay:
         self.stopping.set()
 
     def drain(self) -> int:
-        """Relay until nothing moves; return how many rows were moved. Errors are raised."""
+        """Relay until nothing moves; return how many rows were moved. Errors are raised.
+
+        Or until nothing does but what subscribers put off, again and again.
+        """
         # Nobody would push later what is gathered now.
         self.gathering.most = 0.0
         self.retry_known()
         self.inquiry.restart()
         total = 0
-        while not self.stopping.is_set():
-            outlook = self._look(self.floor.begin())
-            moved = self.relay(outlook)
-            if not moved and outlook.floor:
-                moved = self.relay(self._look(0))
-            if not moved:
-                break
-            total += moved
+        with Repeats(self.using) as repeats:
+            while not self.stopping.is_set():
+                outlook = self._look(self.floor.begin())
+                moved = self.relay(outlook)
+                if not moved and outlook.floor:
+                    moved = self.relay(self._look(0))
+                total += moved
+                if repeats.are_all_of(moved):
+                    break
         return total
 
     def turn(self, *, has_rung: bool = False) -> float:

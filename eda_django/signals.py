@@ -10,7 +10,6 @@ from collections.abc import Callable
 from functools import cache, partial
 from typing import Any
 
-from django.db import connections
 from django.dispatch import Signal
 
 logger = logging.getLogger("eda_django")
@@ -41,15 +40,6 @@ operation_ended = Signal()
 def ring(alias: str) -> Callable[[], Any]:
     """Return what sends events_committed after a commit: one function for each database."""
     return partial(events_committed.send_robust, sender=None, using=alias)
-
-
-def others_follow(alias: str) -> bool:
-    """Return whether hooks of others run after the commit, for as long as they like.
-
-    A delivery that the commit had started would be running meanwhile with no lock to show that its
-    worker lives. The ring takes no time.
-    """
-    return any(entry[1] is not ring(alias) for entry in connections[alias].run_on_commit)
 
 
 def log_success(*, delivery: Any, **_: Any) -> None:

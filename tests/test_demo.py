@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from example_project import settings
+from example_project.demo import place
 from example_project.demo.__main__ import main
 from example_project.demo.errors import DemoError
 from example_project.demo.place import Place
@@ -80,9 +82,7 @@ def test_a_demo_starts_afresh_and_leaves_what_is_not_its_own(tmp_path: Path) -> 
     assert left == {"lock", "thesis.txt", "address-books", "shop.sqlite3.bak"}
 
 
-@pytest.mark.parametrize(
-    "name", ["logs/mine.log", "address-books/ada", "shop.sqlite3.bak", "lock/a"]
-)
+@pytest.mark.parametrize("name", ["logs/mine.log", "address-books/ada", "shop.sqlite3", "lock/a"])
 def test_a_folder_that_no_demo_was_in_is_refused_and_left_alone(tmp_path: Path, name: str) -> None:
     put(tmp_path, name)
     before = sorted(tmp_path.rglob("*"))
@@ -97,8 +97,12 @@ def test_a_folder_that_no_demo_was_in_is_refused_and_left_alone(tmp_path: Path, 
     )
 
 
-def test_a_folder_where_only_manage_py_was_is_taken(tmp_path: Path) -> None:
-    put(tmp_path, "shop.sqlite3", "shop.sqlite3-wal")
+def test_its_own_folder_is_taken_though_only_manage_py_was_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert place.OWN == settings.DEMO_DIR
+    monkeypatch.setattr(place, "OWN", tmp_path)
+    put(tmp_path, "shop.sqlite3", "mail/1.log")
     with Place(tmp_path):
         assert not (tmp_path / "shop.sqlite3").exists()
 

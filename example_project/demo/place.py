@@ -12,8 +12,14 @@ from .switches import VARIABLE
 
 # Only these are ever removed, and only where a demo has been before.
 FOLDERS = ("logs", "mail", "redis", "switches")
-DATABASE = tuple(f"shop.sqlite3{end}" for end in ("", "-journal", "-relay.lock", "-shm", "-wal"))
-FILES = ("address", "address.new", "gateway_is_back", *DATABASE)
+FILES = (
+    "address",
+    "address.new",
+    "gateway_is_back",
+    *(f"shop.sqlite3{ending}" for ending in ("", "-journal", "-relay.lock", "-shm", "-wal")),
+)
+# Where a demo goes that is told nothing else, and so do the settings.
+OWN = Path(__file__).resolve().parents[2] / ".demo"
 # Always empty, and stays when the demo ends, however it ends: it tells that a demo was there.
 LOCK = "lock"
 
@@ -86,12 +92,11 @@ class Place:
             ) from error
 
     def _refuse_foreign_folder(self) -> None:
-        # Make takes FOLDER from the environment, where somebody else may have set it.
-        if _is_of_a_demo(self.folder):
+        # Make takes FOLDER from the environment, where somebody else may have set it. In its own
+        # folder manage.py alone may have been.
+        if self.folder == OWN or _is_of_a_demo(self.folder):
             return
-        # manage.py alone leaves a database there.
-        others = [path for path in self.folder.iterdir() if path.name not in DATABASE]
-        if all(map(_is_of_a_demo, others)):
+        if all(map(_is_of_a_demo, self.folder.iterdir())):
             return
         raise DemoError(
             f"The folder {self.folder} is not empty, and no demo has been in it. A demo removes "

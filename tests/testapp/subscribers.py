@@ -77,7 +77,6 @@ def _sleep(argument: str, event: Event[Noted]) -> None:
     """Sleep so many seconds; "60:1" only at the first attempt."""
     seconds, _, attempts = argument.partition(":")
     if event.attempt <= int(attempts or 10**6):
-        print("asleep", flush=True)
         time.sleep(float(seconds))
 
 

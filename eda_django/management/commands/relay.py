@@ -15,7 +15,7 @@ from django.db import DEFAULT_DB_ALIAS, DatabaseError, InterfaceError, Operation
 
 from eda_django.database_checks import AUTOCOMMIT_HINT, autocommit_problem, has_outbox
 from eda_django.dispatch import default_queue
-from eda_django.exceptions import MAX_SECONDS, TransportUnavailable
+from eda_django.exceptions import TransportUnavailable
 from eda_django.inline import InlineTransport
 from eda_django.relay import Relay
 from eda_django.sole_relay import SoleRelay
@@ -152,17 +152,19 @@ def _obeying_signals(relay: Relay) -> Iterator[None]:
             signal.signal(number, handler)
 
 
+# Rows in a batch, or seconds between two looks.
+BELOW = 10**9
+
+
 def _positive(kind: type) -> Any:
     def parse(text: str) -> Any:
         try:
             value = kind(text)
         except ValueError:
             value = 0
-        if not 0 < value < MAX_SECONDS:
+        if not 0 < value < BELOW:
             number = "whole number" if kind is int else "number"
-            raise ArgumentTypeError(
-                f"must be a {number} above 0 and below {MAX_SECONDS:,}, not {text!r}"
-            )
+            raise ArgumentTypeError(f"must be a {number} above 0 and below {BELOW:,}, not {text!r}")
         return value
 
     return parse
