@@ -41,7 +41,13 @@ def _database() -> str:
         cursor.execute("SHOW server_version")
         name = cursor.fetchone()[0]
         settings = []
-        for setting in ("fsync", "synchronous_commit", "commit_delay", "shared_buffers"):
+        for setting in (
+            "fsync",
+            "synchronous_commit",
+            "commit_delay",
+            "shared_buffers",
+            "autovacuum",
+        ):
             cursor.execute(f"SHOW {setting}")
             settings.append(f"{setting}={cursor.fetchone()[0]}")
         return f"PostgreSQL {name}, {', '.join(settings)}"

@@ -79,7 +79,11 @@ def test_measure_has_a_figure_for_each_contestant_and_bar(number: str, run: dict
         assert result["trouble"] == "only measured on postgresql"
         return
     assert result["trouble"] == ""
-    assert set(result["absent"].values()) <= {"not part of a trial"}
+    # Whether a server vacuums is its own affair; the measure says so, and the others go on.
+    assert set(result["absent"].values()) <= {
+        "not part of a trial",
+        "autovacuum is off on this server",
+    }
     assert result["contestants"]
     assert result["bars"]
     for figures in [*result["contestants"], *result["bars"]]:
