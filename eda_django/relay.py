@@ -113,7 +113,7 @@ class Relay:
                 if not moved and outlook.floor:
                     moved = self.relay(self._look(0))
                 total += moved
-                if repeats.are_all_of(moved):
+                if repeats.are_all(moved):
                     break
         return total
 
