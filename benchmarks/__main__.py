@@ -50,6 +50,11 @@ def _arguments() -> argparse.Namespace:
         metavar="MS",
         help="on PostgreSQL: have each commit take so much longer, as if the disk did (default: 0)",
     )
+    parser.add_argument(
+        "--prepared",
+        action="store_true",
+        help="on PostgreSQL: have the server bind and keep statements, as production.md advises",
+    )
     parser.add_argument("--size", action="append", default=[], metavar="NAME=NUMBER")
     parser.add_argument("--output", type=Path, default=Path("build/benchmarks"), metavar="FOLDER")
     options = parser.parse_args()
@@ -61,8 +66,11 @@ def _arguments() -> argparse.Namespace:
             parser.error(f"--size={word}: the names are {', '.join(known)}")
     if not 0 <= options.flush_ms <= LONGEST_FLUSH_MS:
         parser.error(f"--flush-ms={options.flush_ms:g} must be 0 to {LONGEST_FLUSH_MS:g}")
-    if options.flush_ms and (options.database or ["postgresql"]) != ["postgresql"]:
-        parser.error("--flush-ms is for PostgreSQL only, which has a setting for it")
+    if (options.database or ["postgresql"]) != ["postgresql"]:
+        if options.flush_ms:
+            parser.error("--flush-ms is for PostgreSQL only, which has a setting for it")
+        if options.prepared:
+            parser.error("--prepared is for PostgreSQL only: no other driver keeps statements")
     if options.rounds < 1:
         parser.error(f"--rounds={options.rounds} must be at least 1")
     return options
@@ -70,7 +78,7 @@ def _arguments() -> argparse.Namespace:
 
 def _run(database: str, options: argparse.Namespace) -> dict[str, Any]:
     """Run in a process of its own, with an empty database and a Redis that go with it."""
-    made = place(database, flush_ms=options.flush_ms)
+    made = place(database, flush_ms=options.flush_ms, prepared=options.prepared)
     with tempfile.NamedTemporaryFile() as file, made as environment:
         order = {
             "measures": options.measures or [],

@@ -158,7 +158,7 @@ def _claim_sqlite(cursor: Any, table: str) -> list[Any]:
 
 def write_effect(number: int) -> None:
     """Write what a subscriber does, with the driver alone."""
-    mark = "?" if connection.vendor == "sqlite" else "%s"
+    mark = _mark()
     cursor = _driver().cursor()
     cursor.execute(
         f"INSERT INTO bench_effect (number, at) VALUES ({mark}, {mark})", (number, time.time())
@@ -174,17 +174,23 @@ def consume(count: int, write: Callable[[int], object] = write_effect) -> float:
     )
     cursor.execute("SELECT id, event FROM bench_limit_delivery WHERE status = 'queued'")
     rows = list(cursor.fetchall())
+    settle = (
+        f"UPDATE bench_limit_delivery SET status = 'succeeded', "
+        f"finished_at = {filling.NOWS[connection.vendor]} "
+        f"WHERE id = {_mark()}"
+    )
     began_at = time.perf_counter()
     for pk, event in rows:
         cursor.execute("BEGIN")
         write(event)
-        cursor.execute(
-            f"UPDATE bench_limit_delivery SET status = 'succeeded', "
-            f"finished_at = {filling.NOWS[connection.vendor]} "
-            f"WHERE id = {pk}"
-        )
+        cursor.execute(settle, (pk,))
         cursor.execute("COMMIT")
     return count / (time.perf_counter() - began_at)
+
+
+def _mark() -> str:
+    """Return what stands for a parameter in a statement that the driver gets."""
+    return "?" if connection.vendor == "sqlite" else "%s"
 
 
 def _driver() -> Any:

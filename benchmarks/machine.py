@@ -50,6 +50,8 @@ def _database() -> str:
         ):
             cursor.execute(f"SHOW {setting}")
             settings.append(f"{setting}={cursor.fetchone()[0]}")
+        kept = connection.settings_dict["OPTIONS"].get("prepare_threshold") is not None
+        settings.append(f"statements {'prepared' if kept else 'not prepared'}")
         return f"PostgreSQL {name}, {', '.join(settings)}"
 
 

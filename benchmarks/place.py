@@ -1,5 +1,6 @@
 """A database and a Redis for one run, gone after it."""
 
+import json
 import os
 import tempfile
 from collections.abc import Iterator
@@ -15,13 +16,19 @@ URLS = {
     "mariadb": ("BENCH_MARIADB_URL", "mysql://root@127.0.0.1:3306/mysql"),
 }
 
+# As docs/how-to/databases.md advises.
+PREPARED = {"server_side_binding": True, "prepare_threshold": 5}
+
 
 @contextmanager
-def place(database: str, *, flush_ms: float = 0.0) -> Iterator[dict[str, str]]:
+def place(
+    database: str, *, flush_ms: float = 0.0, prepared: bool = False
+) -> Iterator[dict[str, str]]:
     """Make an empty database and start a Redis; yield the environment that leads to them.
 
     On PostgreSQL each commit waits for `flush_ms` milliseconds more before the log goes to the
-    disk, as if that were a slower one.
+    disk, as if that were a slower one. With `prepared`, Django has the server bind the parameters
+    and keep the statements that come again.
     """
     with (
         tempfile.TemporaryDirectory(prefix="bench_") as folder,
@@ -33,6 +40,7 @@ def place(database: str, *, flush_ms: float = 0.0) -> Iterator[dict[str, str]]:
             "BENCH_DATABASE_URL": url,
             "BENCH_REDIS_URL": redis.url,
             "BENCH_FOLDER": folder,
+            "BENCH_DATABASE_OPTIONS": json.dumps(PREPARED if prepared else {}),
             "DJANGO_SETTINGS_MODULE": "benchmarks.settings",
         }
 

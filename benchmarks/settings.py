@@ -1,5 +1,6 @@
 """Django's settings of a run; where its database and its Redis are, the environment says."""
 
+import json
 import os
 from typing import Any
 
@@ -14,6 +15,7 @@ USE_TZ = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 _database: dict[str, Any] = dict(dj_database_url.parse(os.environ["BENCH_DATABASE_URL"]))
+_database["OPTIONS"] = json.loads(os.environ["BENCH_DATABASE_OPTIONS"])
 if _database["ENGINE"].endswith("mysql"):
     _database["OPTIONS"] = {"charset": "utf8mb4", **driver_options(_database["HOST"])}
 if _database["ENGINE"].endswith("sqlite3"):
@@ -23,6 +25,7 @@ if _database["ENGINE"].endswith("sqlite3"):
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
     }
 DATABASES = {"default": _database}
+
 
 # The console stands in the admin, which needs all of this.
 INSTALLED_APPS = [

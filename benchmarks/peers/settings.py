@@ -1,5 +1,6 @@
 """Django's settings of a peer's site. BENCH_PEER says whose; each has a schema of its own."""
 
+import json
 import os
 from typing import Any
 
@@ -13,7 +14,10 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 DATABASES: dict[str, Any] = {
     "default": {
         **dj_database_url.parse(os.environ["BENCH_DATABASE_URL"]),
-        "OPTIONS": {"options": f"-c search_path={PEER}"},
+        "OPTIONS": {
+            **json.loads(os.environ["BENCH_DATABASE_OPTIONS"]),
+            "options": f"-c search_path={PEER}",
+        },
     }
 }
 
