@@ -21,6 +21,10 @@ URLS = {
 }
 # Written by migrate, and by no test.
 KEPT = {"auth_permission", "django_content_type"}
+# Of statements that come again the server keeps even those that came once only, and then plans that
+# may be for whatever parameters come. Not at once: some of Django's migrations are several
+# statements in one.
+PREPARED = {"server_side_binding": True, "prepare_threshold": 1}
 # Two runs at once need two names: their databases and folders bear it.
 RUN = os.environ.get("EDA_TEST_RUN", "")
 
@@ -148,6 +152,8 @@ def _server(chosen: str, test_name: str) -> dict[str, Any]:
     if engine == "postgresql":
         # What a crash of the server would lose is of no interest here.
         made["OPTIONS"] = {"options": "-c synchronous_commit=off"}
+        if os.environ.get("EDA_TEST_PREPARED"):
+            made["OPTIONS"] |= PREPARED
     if engine == "mysql":
         made["OPTIONS"] = {"charset": "utf8mb4", **driver_options(made["HOST"])}
         made["TEST"] |= {"CHARSET": "utf8mb4", "COLLATION": "utf8mb4_unicode_ci"}

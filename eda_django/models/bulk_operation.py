@@ -14,6 +14,7 @@ from .indexes import HotIndex
 from .locking import skip_locked
 from .operator_verbs import DISCARDABLE
 from .selection import Selection
+from .spelled import StateField
 from .status import CLAIMED, Status
 
 # The most deliveries of a state among which are counted those that match; of more, the number is a
@@ -105,7 +106,7 @@ class BulkOperation(models.Model):
     selection = models.JSONField(_("filter"))
     operator = models.CharField(_("operator"), max_length=MAX_NAME)
     reason = models.TextField(_("reason"), blank=True, default="")
-    status = models.CharField(
+    status = StateField(
         _("status"), max_length=10, choices=OperationStatus, default=OperationStatus.RUNNING
     )
     first_id = models.BigIntegerField()

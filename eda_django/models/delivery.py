@@ -12,6 +12,7 @@ from .. import chunks
 from ..conf import MAX_NAME
 from .indexes import HotIndex
 from .operator_verbs import FAILING
+from .spelled import CountField, StateField
 from .status import CLAIMED, Status
 from .verbs import DeliveryQuerySet
 
@@ -30,8 +31,8 @@ class Delivery(models.Model):
     subscriber = models.CharField(max_length=MAX_NAME)
     queue = models.CharField(max_length=MAX_NAME)
     key = models.CharField(max_length=MAX_NAME, blank=True, default="")
-    status = models.CharField(max_length=10, choices=Status, default=Status.PENDING)
-    attempts = models.PositiveIntegerField(default=0)
+    status = StateField(max_length=10, choices=Status, default=Status.PENDING)
+    attempts = CountField(default=0)
     due_at = models.DateTimeField(null=True, blank=True)
     lease_until = models.DateTimeField(null=True, blank=True)
     token = models.UUIDField(null=True, blank=True, editable=False)
