@@ -21,9 +21,8 @@ URLS = {
 }
 # Written by migrate, and by no test.
 KEPT = {"auth_permission", "django_content_type"}
-# Of statements that come again the server keeps even those that came once only, and then plans that
-# may be for whatever parameters come. Not at once: some of Django's migrations are several
-# statements in one.
+# PostgreSQL keeps each statement that comes a second time. Not those that come for the first time:
+# some of Django's migrations are several statements in one, which can't be kept.
 PREPARED = {"server_side_binding": True, "prepare_threshold": 1}
 # Two runs at once need two names: their databases and folders bear it.
 RUN = os.environ.get("EDA_TEST_RUN", "")

@@ -35,6 +35,7 @@ PARTS = {
         "inline",
         "outage",
         "pulse",
+        "repeats",
     ),
     "dispatch": ("dispatch", "chunks"),
     "models": ("models",),
@@ -61,6 +62,7 @@ ABOUT = {
         "test_inquiry.py",
         "test_recovery",
         "test_relay_command.py",
+        "test_repeats.py",
     ),
     "dispatch": (
         "dispatch/",
@@ -86,6 +88,7 @@ ABOUT = {
         "test_pruning",
         "test_recovery",
         "test_resending.py",
+        "test_spelled.py",
         "test_waiting_for_nobody.py",
     ),
 }
