@@ -13,6 +13,8 @@ from .exceptions import MAX_SECONDS
 
 SETTING = "EDA_DJANGO"
 MAX_DAYS = 36_500
+# The most rows that one statement names: databases and drivers take so many parameters and no more.
+MAX_BATCH = 10_000
 # Characters of a name, a key or an address: what their columns take.
 MAX_NAME = 255
 
@@ -33,6 +35,10 @@ def _text(value: Any) -> bool:
 
 def _count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+def _batch(value: Any) -> bool:
+    return _count(value) and value <= MAX_BATCH
 
 
 def _seconds(value: Any) -> bool:
@@ -64,6 +70,7 @@ def _is_path(name: str) -> bool:
 
 _NUMBER = f"a number of seconds above 0 and below {MAX_SECONDS:,}"
 _COUNT = "a whole number above 0"
+_BATCH = f"a whole number from 1 to {MAX_BATCH:,}"
 
 OPTIONS: Mapping[str, Option] = {
     "SOURCE": Option(
@@ -80,14 +87,14 @@ OPTIONS: Mapping[str, Option] = {
     ),
     "BATCH_SIZE": Option(
         default=500,
-        must_be=_COUNT,
-        accepts=_count,
+        must_be=_BATCH,
+        accepts=_batch,
         help="The most events or deliveries that the relay claims in one transaction.",
     ),
     "CHUNK_SIZE": Option(
         default=50,
-        must_be=_COUNT,
-        accepts=_count,
+        must_be=_BATCH,
+        accepts=_batch,
         help="The most deliveries that one RQ job carries.",
     ),
     "POLL_INTERVAL": Option(

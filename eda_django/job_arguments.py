@@ -7,13 +7,11 @@ from uuid import UUID
 
 from django.db import connections
 
-from . import conf
+from .conf import MAX_BATCH
 from .exceptions import MAX_SECONDS, RefusedJob
 
 # The largest id that a table can have.
 MAX_ID = 2**63 - 1
-# The most deliveries of a job, if CHUNK_SIZE here is not larger still.
-MAX_IDS = 10_000
 # A UUID with its dashes.
 MAX_TOKEN = 36
 MAX_SHOWN = 40
@@ -57,9 +55,8 @@ def _repr(value: object) -> str:
 def _ids(value: object) -> Sequence[int]:
     if not isinstance(value, list | tuple):
         raise RefusedJob(f"delivery_ids must be a list of ids, not {shown(value)}.")
-    most = max(MAX_IDS, conf.get("CHUNK_SIZE"))
-    if len(value) > most:
-        raise RefusedJob(f"delivery_ids may have {most:,} ids, it has {len(value):,}.")
+    if len(value) > MAX_BATCH:
+        raise RefusedJob(f"delivery_ids may have {MAX_BATCH:,} ids, it has {len(value):,}.")
     for pk in value:
         # Not isinstance(): True is an int, too.
         if type(pk) is not int or not 0 < pk <= MAX_ID:

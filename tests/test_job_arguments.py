@@ -10,12 +10,13 @@ from django.db import OperationalError, transaction
 from rq import SimpleWorker
 
 from eda_django import Discard, consumer, job
+from eda_django.conf import MAX_BATCH, OPTIONS
 from eda_django.consumer import ChunkRun
 from eda_django.dispatch import limit_of
 from eda_django.dispatch.rq_transport import RqTransport
 from eda_django.exceptions import BrokenJob, RefusedJob
 from eda_django.inline import InlineTransport
-from eda_django.job_arguments import MAX_ID, MAX_IDS, checked
+from eda_django.job_arguments import MAX_ID, checked
 from eda_django.relay import Relay
 from tests.integration.test_workers import dump
 from tests.relaying import happen, on_happened, only_delivery
@@ -55,7 +56,7 @@ def test_what_a_relay_pushes_is_taken() -> None:
         ),
         ({"delivery_ids": [10**5000]}, "delivery_ids has a int, which is no id of a delivery."),
         (
-            {"delivery_ids": [1] * (MAX_IDS + 1)},
+            {"delivery_ids": [1] * (MAX_BATCH + 1)},
             "delivery_ids may have 10,000 ids, it has 10,001.",
         ),
         ({"token": 7}, "token must be a UUID, not 7."),
@@ -81,9 +82,9 @@ def test_anything_else_is_refused(wrong: dict[str, Any], text: str) -> None:
         assert text in str(caught.value)
 
 
-def test_larger_chunks_of_the_site_are_taken(settings: Any) -> None:
-    settings.EDA_DJANGO = {"CHUNK_SIZE": MAX_IDS + 1}
-    assert len(checked(**{**GOOD, "delivery_ids": [1] * (MAX_IDS + 1)}).ids) == MAX_IDS + 1
+def test_the_largest_chunk_that_a_site_may_have_is_taken() -> None:
+    assert OPTIONS["CHUNK_SIZE"].accepts(MAX_BATCH)
+    assert len(checked(**{**GOOD, "delivery_ids": [1] * MAX_BATCH}).ids) == MAX_BATCH
 
 
 @pytest.mark.parametrize("args", [(), ([1], "more")])

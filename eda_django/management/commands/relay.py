@@ -13,6 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, InterfaceError, OperationalError, connections
 
+from eda_django.conf import OPTIONS
 from eda_django.database_checks import AUTOCOMMIT_HINT, autocommit_problem, has_outbox
 from eda_django.dispatch import default_queue
 from eda_django.exceptions import TransportUnavailable
@@ -46,12 +47,12 @@ class Command(BaseCommand):
         )
         parser.add_argument(
             "--batch-size",
-            type=_positive(int),
+            type=_as("BATCH_SIZE", int),
             help="The most events to claim in one transaction (default: BATCH_SIZE).",
         )
         parser.add_argument(
             "--poll-interval",
-            type=_positive(float),
+            type=_as("POLL_INTERVAL", float),
             help="Seconds between two looks when nothing rings (default: POLL_INTERVAL; "
             f"with --inline {INLINE_POLL:g}).",
         )
@@ -152,19 +153,17 @@ def _obeying_signals(relay: Relay) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-# Rows in a batch, or seconds between two looks.
-BELOW = 10**9
+def _as(key: str, kind: type) -> Any:
+    """Return what reads an argument that stands for a setting, and may be what that may."""
+    option = OPTIONS[key]
 
-
-def _positive(kind: type) -> Any:
     def parse(text: str) -> Any:
         try:
             value = kind(text)
         except ValueError:
-            value = 0
-        if not 0 < value < BELOW:
-            number = "whole number" if kind is int else "number"
-            raise ArgumentTypeError(f"must be a {number} above 0 and below {BELOW:,}, not {text!r}")
+            value = None
+        if not option.accepts(value):
+            raise ArgumentTypeError(f"must be {option.must_be}, not {text!r}")
         return value
 
     return parse
