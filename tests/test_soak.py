@@ -19,7 +19,7 @@ from tests.integration.processes import ROOT
 from tests.seeds import SEED
 from tests.soak import faults, truth
 from tests.soak.outside import Outside
-from tests.soak.place import LEASE
+from tests.soak.place import LEASE, Place
 from tests.soak.recoveries import Recoveries
 from tests.soak.revision import commit
 from tests.soak.truth import Findings
@@ -239,6 +239,29 @@ def run(*words: str) -> subprocess.CompletedProcess[str]:
         timeout=240,
         check=False,
     )
+
+
+def test_a_folder_that_no_soak_was_in_keeps_what_is_there(tmp_path: Path) -> None:
+    kept = tmp_path / "logs" / "mine.log"
+    kept.parent.mkdir()
+    kept.touch()
+    (tmp_path / "lock").touch()
+    with (
+        pytest.raises(SystemExit, match="is not empty, and no soak has been in it"),
+        Place(tmp_path),
+    ):
+        pass
+    assert kept.exists()
+
+
+def test_a_soak_clears_what_an_earlier_one_left(tmp_path: Path) -> None:
+    with Place(tmp_path / "inner"):
+        pass
+    for _ in range(2):
+        with Place(tmp_path) as place:
+            assert not list(place.logs.iterdir())
+            place.log("relay").touch()
+    assert (tmp_path / "inner" / "logs").is_dir()
 
 
 @pytest.mark.processes

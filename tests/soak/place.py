@@ -19,6 +19,8 @@ LEASE = 3.0
 # Only these are ever removed, whatever folder is given.
 FOLDERS = ("logs", "redis", "switches", "counters")
 DATABASE = "soak.sqlite3"
+# Stays when a soak ends, however it ends: it tells that one was there.
+MARK = "soak.lock"
 
 
 class Place:
@@ -39,7 +41,8 @@ class Place:
 
     def __enter__(self) -> "Place":
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._lock = (self.folder / "lock").open("wb")
+        self._refuse_foreign_folder()
+        self._lock = (self.folder / MARK).open("wb")
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -80,6 +83,17 @@ class Place:
     def drop_database(self) -> None:
         if not self.is_sqlite:
             databases.drop(self.database, using="server")
+
+    def _refuse_foreign_folder(self) -> None:
+        # Make takes SOAK from the environment, where somebody else may have set it.
+        if (self.folder / MARK).is_file():
+            return
+        if not all((path / MARK).is_file() for path in self.folder.iterdir()):
+            sys.exit(
+                f"The folder {self.folder} is not empty, and no soak has been in it. A soak "
+                f"removes what an earlier one has left, and that might be yours. Give it a "
+                f"--folder that is new, empty or an earlier soak's."
+            )
 
     def _clear(self) -> None:
         for name in FOLDERS:
