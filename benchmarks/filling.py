@@ -77,10 +77,12 @@ def fill_outbox(
 def fill_deliveries(status: str) -> None:
     """Give every event that is relayed already a delivery in this state."""
     quoted = connection.ops.quote_name("key")
+    ended = NOWS[connection.vendor] if status == "succeeded" else "NULL"
     execute(
         f"INSERT INTO eda_django_delivery (event_id, subscriber, queue, {quoted}, status, attempts,"
-        f" isolated, error_class, error_text, fingerprint) "
-        f"SELECT id, 'bench.note', 'default', 'k', '{status}', 0, {false()}, '', '', '' "
+        f" started_at, finished_at, isolated, error_class, error_text, fingerprint) "
+        f"SELECT id, 'bench.note', 'default', 'k', '{status}', {int(status == 'succeeded')},"
+        f" {ended}, {ended}, {false()}, '', '', '' "
         f"FROM eda_django_outboxevent WHERE relayed_at IS NOT NULL"
     )
 

@@ -4,8 +4,10 @@ They promise nothing beyond what they measure: no retry, no lease, no fence.
 """
 
 import json
+import os
 import time
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 from uuid import uuid4
 
@@ -19,6 +21,8 @@ from eda_django.events import uuid7
 # The table of this library, with the indexes that its promises need, and one with no more than
 # the index of the claim.
 FULL, BARE = "eda_django_outboxevent", "bench_limit_outbox"
+# What each leaves to be claimed, in the words of its index.
+FRESH = {FULL: "relayed_at IS NULL AND available_at IS NULL", BARE: "relayed_at IS NULL"}
 BATCH = 500
 CHUNK = 50
 TYPES = {
@@ -108,10 +112,9 @@ def _drain(
     write: Callable[[Any, list[Any]], None],
     push: Callable[[list[Any]], None] | None = None,
 ) -> int:
-    raw = _driver()
     claim = {"postgresql": _claim_postgresql, "mysql": _claim_mysql, "sqlite": _claim_sqlite}
     total = 0
-    cursor = raw.cursor()
+    cursor = own().cursor()
     while True:
         cursor.execute("BEGIN")
         rows = claim[connection.vendor](cursor, table)
@@ -127,7 +130,7 @@ def _drain(
 
 def _claim_postgresql(cursor: Any, table: str) -> list[Any]:
     cursor.execute(
-        f"WITH c AS MATERIALIZED (SELECT id FROM {table} WHERE relayed_at IS NULL "
+        f"WITH c AS MATERIALIZED (SELECT id FROM {table} WHERE {FRESH[table]} "
         f"ORDER BY id LIMIT {BATCH} FOR UPDATE SKIP LOCKED) "
         f"UPDATE {table} o SET relayed_at = NOW() FROM c WHERE o.id = c.id "
         f"RETURNING o.id, o.type"
@@ -137,7 +140,7 @@ def _claim_postgresql(cursor: Any, table: str) -> list[Any]:
 
 def _claim_mysql(cursor: Any, table: str) -> list[Any]:
     cursor.execute(
-        f"SELECT id, type FROM {table} WHERE relayed_at IS NULL ORDER BY id "
+        f"SELECT id, type FROM {table} WHERE {FRESH[table]} ORDER BY id "
         f"LIMIT {BATCH} FOR UPDATE SKIP LOCKED"
     )
     rows = list(cursor.fetchall())
@@ -150,28 +153,32 @@ def _claim_mysql(cursor: Any, table: str) -> list[Any]:
 def _claim_sqlite(cursor: Any, table: str) -> list[Any]:
     cursor.execute(
         f"UPDATE {table} SET relayed_at = '2026-01-01 00:00:00.000000' WHERE id IN "
-        f"(SELECT id FROM {table} WHERE relayed_at IS NULL ORDER BY id LIMIT {BATCH}) "
+        f"(SELECT id FROM {table} WHERE {FRESH[table]} ORDER BY id LIMIT {BATCH}) "
         f"RETURNING id, type"
     )
     return list(cursor.fetchall())
 
 
-def write_effect(number: int) -> None:
-    """Write what a subscriber does, with the driver alone."""
-    mark = _mark()
-    cursor = _driver().cursor()
-    cursor.execute(
-        f"INSERT INTO bench_effect (number, at) VALUES ({mark}, {mark})", (number, time.time())
-    )
-
-
-def consume(count: int, write: Callable[[int], object] = write_effect) -> float:
+def consume(count: int) -> float:
     """Write an effect and settle a delivery in a transaction of their own; return events/s."""
-    cursor = _driver().cursor()
+    raw = own()
+    cursor, mark = raw.cursor(), _mark()
+    insert = f"INSERT INTO bench_effect (number, at) VALUES ({mark}, {mark})"
+    return _consume(raw, count, lambda number: cursor.execute(insert, (number, time.time())))
+
+
+def consume_with_django(count: int, write: Callable[[int], object]) -> float:
+    """Do the same, but have the effect written by Django, on the connection that it has."""
+    connection.ensure_connection()
+    return _consume(connection.connection, count, write)
+
+
+def _consume(raw: Any, count: int, write: Callable[[int], object]) -> float:
     filling.execute(
         f"INSERT INTO bench_limit_delivery (event, status) "
         f"SELECT n, 'queued' FROM ({filling.NUMBERS}) m WHERE n < {count}"
     )
+    cursor = raw.cursor()
     cursor.execute("SELECT id, event FROM bench_limit_delivery WHERE status = 'queued'")
     rows = list(cursor.fetchall())
     settle = (
@@ -193,7 +200,16 @@ def _mark() -> str:
     return "?" if connection.vendor == "sqlite" else "%s"
 
 
-def _driver() -> Any:
-    """Return the driver's own connection, in autocommit mode: BEGIN and COMMIT are written out."""
+@cache
+def own() -> Any:
+    """Return a connection of the driver's, in autocommit mode: BEGIN and COMMIT are written out.
+
+    psycopg's is one of its own, as psycopg opens it, which prepares what comes again: Django tells
+    it not to. That of the other drivers is Django's, which changes nothing that matters here.
+    """
+    if connection.vendor == "postgresql":
+        import psycopg
+
+        return psycopg.connect(os.environ["BENCH_DATABASE_URL"], autocommit=True)
     connection.ensure_connection()
     return connection.connection

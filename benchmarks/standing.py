@@ -201,5 +201,5 @@ P12 = Measure(
         Bar(name="more than with django-rq", of="library", minus="django-rq", at_most=60),
         Bar(name="more than with neither", of="library", minus="neither", at_most=60),
     ],
-    times=2,
+    times=4,
 )
