@@ -53,7 +53,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--prepared",
         action="store_true",
-        help="on PostgreSQL: have the server bind and keep statements, as production.md advises",
+        help="on PostgreSQL: have the server bind and keep statements, as databases.md tells",
     )
     parser.add_argument("--size", action="append", default=[], metavar="NAME=NUMBER")
     parser.add_argument("--output", type=Path, default=Path("build/benchmarks"), metavar="FOLDER")

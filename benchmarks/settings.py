@@ -15,7 +15,7 @@ USE_TZ = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 _database: dict[str, Any] = dict(dj_database_url.parse(os.environ["BENCH_DATABASE_URL"]))
-_database["OPTIONS"] = json.loads(os.environ["BENCH_DATABASE_OPTIONS"])
+_database.setdefault("OPTIONS", {}).update(json.loads(os.environ["BENCH_DATABASE_OPTIONS"]))
 if _database["ENGINE"].endswith("mysql"):
     _database["OPTIONS"] = {"charset": "utf8mb4", **driver_options(_database["HOST"])}
 if _database["ENGINE"].endswith("sqlite3"):

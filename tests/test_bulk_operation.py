@@ -6,10 +6,11 @@ import pytest
 
 from eda_django import signals
 from eda_django.models import BulkOperation, Delivery, OutboxEvent, bulk_operation, look
-from eda_django.models.bulk_operation import OperationStatus, Verb
+from eda_django.models.bulk_operation import Verb
 from eda_django.models.clock import after
 from eda_django.models.locking import writing
 from eda_django.models.selection import Selection
+from eda_django.models.status import OperationStatus
 from eda_django.relay import Relay
 from tests.relaying import (
     Recorder,

@@ -116,10 +116,13 @@ def test_the_console_finds_what_is_not_relayed_by_an_index(state: str) -> None:
 @pytest.mark.usefixtures("finished")
 @pytest.mark.parametrize("term", ["0b5c7a0e-93c1-4ef2-8d0a-6f1c2b3d4e5f", "7"])
 def test_deliveries_are_searched_for_by_indexes(term: str) -> None:
-    rows = Selection(search=term)
-    for sent in sent_by(
-        lambda: page(rows.among(Delivery.objects), before=None, size=50, is_narrow=True)
-    ):
+    selection = Selection(search=term)
+
+    def search() -> None:
+        page(selection.among(Delivery.objects), before=None, size=50, is_narrow=True)
+        selection.is_cut("default")
+
+    for sent in sent_by(search):
         plan = explained(*sent)
         assert not re.search(r"Seq Scan|SCAN eda_django_\w+(?! USING INDEX eda_event)", plan), plan
         assert " | ALL | " not in plan, plan

@@ -11,9 +11,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from ..models import BulkOperation, RelayHeartbeat
-from ..models.bulk_operation import OperationStatus
 from ..models.heartbeat import GONE
 from ..models.locking import writing
+from ..models.status import OperationStatus
 from .acting import outcome, permissions_for
 from .bulk import meant_by
 from .display import counted

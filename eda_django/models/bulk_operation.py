@@ -14,8 +14,8 @@ from .indexes import HotIndex
 from .locking import skip_locked
 from .operator_verbs import DISCARDABLE
 from .selection import Selection
-from .spelled import StateField
-from .status import CLAIMED, Status
+from .spelled import SpelledExact, spell
+from .status import CLAIMED, OperationStatus, Status
 
 # The most deliveries of a state among which are counted those that match; of more, the number is a
 # lower bound. What matches may be few: to find them all could mean to read all that waits.
@@ -49,13 +49,6 @@ class Reach:
     @property
     def total(self) -> int:
         return sum(self.counts.values())
-
-
-class OperationStatus(models.TextChoices):
-    # A relay does a batch of it at each turn.
-    RUNNING = "running", _("Running")
-    DONE = "done", _("Done")
-    CANCELLED = "cancelled", _("Cancelled")
 
 
 class OperationQuerySet(models.QuerySet["BulkOperation"]):
@@ -106,7 +99,7 @@ class BulkOperation(models.Model):
     selection = models.JSONField(_("filter"))
     operator = models.CharField(_("operator"), max_length=MAX_NAME)
     reason = models.TextField(_("reason"), blank=True, default="")
-    status = StateField(
+    status = models.CharField(
         _("status"), max_length=10, choices=OperationStatus, default=OperationStatus.RUNNING
     )
     first_id = models.BigIntegerField()
@@ -231,3 +224,6 @@ def act(deliveries: Any, verb: str, reason: str) -> list[int]:
         Verb.DISCARD: lambda: deliveries.discard(reason),
     }
     return acts[Verb(verb)]()
+
+
+spell(BulkOperation, "status", SpelledExact)

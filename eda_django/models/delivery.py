@@ -12,7 +12,7 @@ from .. import chunks
 from ..conf import MAX_NAME
 from .indexes import HotIndex
 from .operator_verbs import FAILING
-from .spelled import CountField, StateField
+from .spelled import SpelledAbove, SpelledExact, SpelledIn, spell
 from .status import CLAIMED, Status
 from .verbs import DeliveryQuerySet
 
@@ -31,8 +31,8 @@ class Delivery(models.Model):
     subscriber = models.CharField(max_length=MAX_NAME)
     queue = models.CharField(max_length=MAX_NAME)
     key = models.CharField(max_length=MAX_NAME, blank=True, default="")
-    status = StateField(max_length=10, choices=Status, default=Status.PENDING)
-    attempts = CountField(default=0)
+    status = models.CharField(max_length=10, choices=Status, default=Status.PENDING)
+    attempts = models.PositiveIntegerField(default=0)
     due_at = models.DateTimeField(null=True, blank=True)
     lease_until = models.DateTimeField(null=True, blank=True)
     token = models.UUIDField(null=True, blank=True, editable=False)
@@ -129,3 +129,7 @@ class Delivery(models.Model):
     def job_id(self) -> str:
         """The RQ job that carries, or last carried, this delivery; empty if none does."""
         return chunks.job_id(self.token) if self.token else ""
+
+
+spell(Delivery, "status", SpelledExact, SpelledIn)
+spell(Delivery, "attempts", SpelledAbove)

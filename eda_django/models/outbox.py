@@ -17,7 +17,7 @@ from .clock import DatabaseNow, after
 from .delivery import Delivery
 from .indexes import HotIndex
 from .locking import skip_locked, skip_locked_clause
-from .spelled import KeyField
+from .spelled import SpelledExact, spell
 from .status import FINISHED
 
 MAX_ERROR = 2_000
@@ -168,7 +168,7 @@ class OutboxEvent(models.Model):
     type = models.CharField(max_length=MAX_NAME)
     version = models.PositiveSmallIntegerField(default=1)
     source = models.CharField(max_length=MAX_NAME)
-    key = KeyField(max_length=MAX_NAME, blank=True, default="")
+    key = models.CharField(max_length=MAX_NAME, blank=True, default="")
     data = models.JSONField(encoder=DjangoJSONEncoder)
     headers = models.JSONField(default=dict, blank=True)
     correlation_id = models.CharField(max_length=MAX_NAME)
@@ -231,3 +231,6 @@ class OutboxEvent(models.Model):
             headers=self.headers,
             attempt=attempt,
         )
+
+
+spell(OutboxEvent, "key", SpelledExact)

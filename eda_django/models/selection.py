@@ -136,14 +136,17 @@ class Selection:
         """Whether there may be more events of the key that is searched for than are looked at."""
         if not self.search:
             return False
-        events: Any = OutboxEvent.objects.using(using).filter(key=self.search).order_by("-pk")
-        return len(events.values_list("pk", flat=True)[:SAME_KEY]) >= SAME_KEY
+        return len(self._same_key(using)) >= SAME_KEY
+
+    def _same_key(self, using: str) -> Any:
+        """Return the numbers of events with the key that is searched for, as many as are read."""
+        events: Any = OutboxEvent.objects.using(using).filter(key=self.search).exclude(key="")
+        return events.order_by("-pk").values_list("pk", flat=True)[:SAME_KEY]
 
     def _found(self, using: str) -> Q:
         """An event's id, a key, or a delivery's number, exactly."""
         events: Any = OutboxEvent.objects.using(using)
-        same_key = events.filter(key=self.search).exclude(key="").order_by("-pk")
-        numbers = set(same_key.values_list("pk", flat=True)[:SAME_KEY])
+        numbers = set(self._same_key(using))
         # A key may well look like an id: many sites' orders have a UUID.
         if event_id := as_uuid(self.search):
             numbers.update(events.filter(event_id=event_id).values_list("pk", flat=True))

@@ -1,80 +1,48 @@
-"""Fields whose well-known values stand in a statement's conditions themselves.
+"""What partial indexes are about stands in a statement's conditions themselves.
 
 A server that keeps statements may plan one for whatever parameters come. Of a parameter it does
 not know that it will be the value that a partial index is about, and would read the whole table.
 """
 
-from collections.abc import Collection
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
 
 from django.db import models
-from django.utils.functional import cached_property
+from django.db.models import lookups
 
-if TYPE_CHECKING:
-    _Text = models.CharField[str, str]
-    _Count = models.PositiveIntegerField[int, int]
-else:
-    # Generic for the type checker only.
-    _Text, _Count = models.CharField, models.PositiveIntegerField
+from .status import OperationStatus, Status
 
-
-class StateField(_Text):
-    """One of a few states: each of its choices is spelled out."""
-
-    @cached_property
-    def spelled(self) -> Collection[str]:
-        return frozenset(state for state, _ in self.flatchoices)
-
-    def deconstruct(self) -> Any:
-        return _plainly(super().deconstruct(), models.CharField)
-
-
-class KeyField(_Text):
-    """A text that most rows don't have: that it is empty is spelled out."""
-
-    spelled: ClassVar[Collection[str]] = frozenset({""})
-
-    def deconstruct(self) -> Any:
-        return _plainly(super().deconstruct(), models.CharField)
-
-
-class CountField(_Count):
-    """A count: that it is above zero is spelled out."""
-
-    spelled: ClassVar[Collection[int]] = frozenset({0})
-
-    def deconstruct(self) -> Any:
-        return _plainly(super().deconstruct(), models.PositiveIntegerField)
-
-
-def _plainly(parts: Any, kind: type[Any]) -> Any:
-    """Have migrations see the plain field, which the column is that of."""
-    name, _, args, options = parts
-    return name, f"django.db.models.{kind.__name__}", args, options
+# What is written instead of a parameter. Never what somebody gives, which may only seem equal.
+LITERALS: Mapping[Any, str] = MappingProxyType(
+    {"": "''", 0: "0"}
+    | {state: f"'{state}'" for state in (*Status.values, *OperationStatus.values)}
+)
+# Django has several for integers, which know what a column can hold.
+_Above: Any = models.IntegerField.get_lookups()["gt"]  # type: ignore[call-arg]
 
 
 class _Spelled:
-    """A lookup that writes out the values that its field spells."""
-
     def process_rhs(self: Any, compiler: Any, connection: Any) -> Any:
         sql, params = super().process_rhs(compiler, connection)  # type: ignore[misc]
-        field = self.lhs.output_field
-        if not self.rhs_is_direct_value() or not field.spelled.issuperset(params):
-            return sql, params
-        return sql % tuple(map(_literal, params)), ()
+        is_known = params and self.rhs_is_direct_value() and LITERALS.keys() >= set(params)
+        return (sql % tuple(LITERALS[value] for value in params), ()) if is_known else (sql, params)
 
 
-def _literal(value: str | int) -> str:
-    # None of them has a quote or a percent sign.
-    return f"'{value}'" if isinstance(value, str) else str(value)
+# By names of their own in this module: querysets that have them can be pickled.
+class SpelledExact(_Spelled, lookups.Exact):
+    """field=…"""
 
 
-def _spell(field: type[Any], *names: str) -> None:
-    for name in names:
-        known = field.get_lookups()[name]
-        field.register_lookup(type(f"Spelled{known.__name__}", (_Spelled, known), {}), name)
+class SpelledIn(_Spelled, lookups.In):
+    """field__in=…"""
 
 
-_spell(StateField, "exact", "in")
-_spell(KeyField, "exact")
-_spell(CountField, "gt")
+class SpelledAbove(_Spelled, _Above):  # type: ignore[misc]
+    """field__gt=…"""
+
+
+def spell(model: type[models.Model], name: str, *kinds: type[Any]) -> None:
+    """Have conditions of these kinds on one field of one model write out what is in LITERALS."""
+    for kind in kinds:
+        model._meta.get_field(name).register_lookup(kind)  # type: ignore[union-attr]

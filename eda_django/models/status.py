@@ -22,6 +22,15 @@ class Status(models.TextChoices):
     DISCARDED = "discarded", _("Discarded")
 
 
+class OperationStatus(models.TextChoices):
+    """The life of a bulk operation."""
+
+    # A relay does a batch of it at each turn.
+    RUNNING = "running", _("Running")
+    DONE = "done", _("Done")
+    CANCELLED = "cancelled", _("Cancelled")
+
+
 # Of what is pending: it failed before.
 RETRYING = "retrying"
 
