@@ -71,7 +71,7 @@ def variant(run: Run) -> Run:
 class Bar:
     """What `of` must reach: divided by `over`, less `minus`, or as it is.
 
-    Without a limit it is only shown.
+    Without a limit it is only shown. The name may have fields of Size in braces, as titles may.
     """
 
     name: str
@@ -109,6 +109,7 @@ class Measure:
     """One line of the requirements: who runs, in which unit, and what must come out."""
 
     number: str
+    # May have fields of Size in braces, such as "draining {events:,} events".
     title: str
     unit: str
     contestants: Mapping[str, Run]
@@ -145,6 +146,8 @@ class Result:
 
     measure: Measure
     database: str
+    # What the rounds were run with.
+    size: Size = field(default_factory=Size)
     rounds: list[dict[str, float]] = field(default_factory=list)
     trouble: str = ""
     # It can't be measured on this database.
@@ -167,7 +170,7 @@ class Result:
         measure = self.measure
         about = {
             "number": measure.number,
-            "title": measure.title,
+            "title": self._filled(measure.title),
             "unit": measure.unit,
             "database": self.database,
             "trouble": self.trouble,
@@ -193,5 +196,18 @@ class Result:
 
     def _plain(self, bar: Bar) -> dict[str, Any]:
         spread = self.value(bar)
-        verdict = bar.verdict(spread.median)
-        return {"name": bar.name, "bar": bar.text, "verdict": verdict, **asdict(spread)}
+        return {
+            "name": self._filled(bar.name),
+            "bar": bar.text,
+            "verdict": self._verdict(bar, spread.median),
+            **asdict(spread),
+        }
+
+    def _verdict(self, bar: Bar, value: float) -> str:
+        """Return the bar's verdict; in a trial, whose figures mean nothing, there is none."""
+        verdict = bar.verdict(value)
+        return "trial" if verdict and self.size.trial else verdict
+
+    def _filled(self, text: str) -> str:
+        """Put what this run's size is where the text asks for it."""
+        return text.format_map(asdict(self.size))

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 HEAD = ("", "measure", "bar")
-STYLES = {"missed": "red", "reached": "green"}
+STYLES = {"missed": "red", "reached": "green", "trial": "dim"}
 Machines = Mapping[str, Mapping[str, str]]
 # A measure's result, as Result.plain() makes it.
 Plain = Mapping[str, Any]

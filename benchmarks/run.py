@@ -56,7 +56,7 @@ def measured(
     measures: Iterable[Measure], size: Size, *, rounds: int, database: str
 ) -> list[Result]:
     """Run every measure; one that fails says why, and the others go on."""
-    results = [Result(measure=measure, database=database) for measure in measures]
+    results = [Result(measure=measure, database=database, size=size) for measure in measures]
     steps = [len(r.measure.contestants) * r.measure.rounds(rounds, size) for r in results]
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True)) as progress:

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from benchmarks.__main__ import NUMBERS
 from benchmarks.measure import QUICK, Absent, Bar, Measure, Result, Run, Size, Spread, variant
 from benchmarks.place import place
 from benchmarks.report import markdown
+from benchmarks.run import measured
 from tests.databases import URLS, vendor
 from tests.offspring import descendants
 from tests.waiting import PATIENCE, eventually
@@ -88,7 +90,8 @@ def test_measure_has_a_figure_for_each_contestant_and_bar(number: str, run: dict
     assert result["bars"]
     for figures in [*result["contestants"], *result["bars"]]:
         assert figures["least"] <= figures["median"] <= figures["greatest"]
-    assert {bar["verdict"] for bar in result["bars"]} & {"reached", "missed"}
+    assert "{" not in "".join([result["title"], *(bar["name"] for bar in result["bars"])])
+    assert {bar["verdict"] for bar in result["bars"] if bar["bar"]} == {"trial"}
 
 
 @pytest.mark.processes
@@ -161,6 +164,39 @@ def test_a_ratio_is_taken_within_each_round() -> None:
     result = Result(measure=measure, database="sqlite", rounds=rounds)
     assert result.value(bar) == Spread(median=2.0, least=1.0, greatest=3.0)
     assert result.plain()["bars"][0]["verdict"] == "reached"
+
+
+@pytest.mark.once
+def test_a_trial_has_no_verdicts_where_a_run_has_one() -> None:
+    bars = [
+        Bar(name="within", of="a", at_most=7.0),
+        Bar(name="beyond", of="a", at_most=6.9),
+        Bar(name="shown", of="a"),
+    ]
+    measure = Measure(number="P0", title="t", unit="u", contestants={}, bars=bars)
+
+    def verdicts(size: Size) -> list[str]:
+        result = Result(measure=measure, database="sqlite", size=size, rounds=[{"a": 7.0}])
+        return [bar["verdict"] for bar in result.plain()["bars"]]
+
+    assert verdicts(Size()) == ["reached", "missed", ""]
+    assert verdicts(QUICK) == ["trial", "trial", ""]
+
+
+@pytest.mark.once
+def test_titles_and_bars_tell_the_size_that_was_run() -> None:
+    bars = [Bar(name="beside {few:,}", of="a"), Bar(name="a", of="a")]
+    title = "draining {events:,} events for {idle_seconds:g} s"
+    measure = Measure(number="P0", title=title, unit="u", contestants={}, bars=bars)
+    (result,) = measured(
+        [replace(measure, contestants={"a": lambda size: 1.0})],
+        Size(events=60_000),
+        rounds=1,
+        database="sqlite",
+    )
+    plain = result.plain()
+    assert plain["title"] == "draining 60,000 events for 20 s"
+    assert [bar["name"] for bar in plain["bars"]] == ["beside 10,000", "a"]
 
 
 @pytest.mark.once
