@@ -7,15 +7,16 @@ import signal
 import subprocess
 import sys
 import tempfile
-from dataclasses import fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from benchmarks import report
-from benchmarks.measure import Size
+from benchmarks.about import about
+from benchmarks.measure import QUICK, Size
 from benchmarks.place import DATABASES, place
+from benchmarks.report import Report
 
 NUMBERS = tuple(f"P{n}" for n in range(1, 15))
 # PostgreSQL's commit_delay takes no more.
@@ -26,14 +27,14 @@ def main() -> int:
     # Ended by the system, too, a run takes its database and its servers with it.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     options = _arguments()
-    machines: dict[str, dict[str, str]] = {}
-    results: list[dict[str, Any]] = []
+    size = _size(options)
+    report = Report(about=about(size, rounds=options.rounds))
     for database in options.database or ["postgresql"]:
-        answer = _run(database, options)
-        machines[database] = answer["machine"]
-        results += answer["results"]
-    _report(machines, results, options.output)
-    return 1 if any(result["trouble"] and not result["skipped"] for result in results) else 0
+        answer = _run(database, size, options)
+        report.machines[database] = answer["machine"]
+        report.results += answer["results"]
+    _write(report, options.output)
+    return 1 if any(r["trouble"] and not r["skipped"] for r in report.results) else 0
 
 
 def _arguments() -> argparse.Namespace:
@@ -76,16 +77,15 @@ def _arguments() -> argparse.Namespace:
     return options
 
 
-def _run(database: str, options: argparse.Namespace) -> dict[str, Any]:
+def _run(database: str, size: Size, options: argparse.Namespace) -> dict[str, Any]:
     """Run in a process of its own, with an empty database and a Redis that go with it."""
     made = place(database, flush_ms=options.flush_ms, prepared=options.prepared)
     with tempfile.NamedTemporaryFile() as file, made as environment:
         order = {
             "measures": options.measures or [],
             "rounds": options.rounds,
-            "quick": options.quick,
             "peers": options.peers,
-            "size": dict(_sized(word) for word in options.size),
+            "size": asdict(size),
             "answer": file.name,
         }
         _in_child(json.dumps(order), {**os.environ, **environment})
@@ -106,17 +106,22 @@ def _in_child(order: str, environment: dict[str, str]) -> None:
         raise SystemExit(f"The run ended with exit code {child.returncode}; it says why above.")
 
 
+def _size(options: argparse.Namespace) -> Size:
+    asked: dict[str, Any] = dict(map(_sized, options.size))
+    return replace(QUICK if options.quick else Size(), **asked)
+
+
 def _sized(word: str) -> tuple[str, float]:
     name, _, number = word.partition("=")
     return name, float(number) if name.endswith("seconds") else int(number)
 
 
-def _report(machines: report.Machines, results: list[dict[str, Any]], folder: Path) -> None:
+def _write(report: Report, folder: Path) -> None:
     console = Console()
-    report.show(console, machines, results)
+    report.show(console)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "results.md").write_text(report.markdown(machines, results))
-    (folder / "results.json").write_text(report.as_json(machines, results))
+    (folder / "results.md").write_text(report.markdown())
+    (folder / "results.json").write_text(report.as_json())
     console.print(f"The table is in {folder}/results.md, every figure in {folder}/results.json.")
 
 

@@ -2,15 +2,17 @@
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from benchmarks import about
+
 HEAD = ("", "measure", "bar")
 STYLES = {"missed": "red", "reached": "green", "trial": "dim"}
-Machines = Mapping[str, Mapping[str, str]]
 # A measure's result, as Result.plain() makes it.
 Plain = Mapping[str, Any]
 Row = tuple[str, ...]
@@ -56,33 +58,43 @@ def _number(value: float) -> str:
     return f"{value:.1f}" if abs(value) >= 100 else f"{value:.2f}"
 
 
-def show(console: Console, machines: Machines, results: Iterable[Plain]) -> None:
-    """Print the head and the table."""
-    for line in header(machines):
-        console.print(line, markup=False, highlight=False)
+@dataclass(slots=True, kw_only=True)
+class Report:
+    """What a run has found so far."""
+
+    # What about.about() returns.
+    about: dict[str, Any]
+    machines: dict[str, Mapping[str, str]] = field(default_factory=dict)
+    results: list[Plain] = field(default_factory=list)
+
+    def show(self, console: Console) -> None:
+        """Print the head and the table."""
+        for line in self.header():
+            console.print(line, markup=False, highlight=False)
+        head, *lines = rows(self.results)
+        table = Table(*head, show_edge=False)
+        for row in lines:
+            cells = [Text(cell, STYLES.get(cell.rpartition(" ")[2], "")) for cell in row]
+            table.add_row(*cells, style="bold" if row[0] else "")
+        console.print(table)
+
+    def markdown(self) -> str:
+        return "\n".join([*(f"- {line}" for line in self.header()), "", *table(self.results), ""])
+
+    def as_json(self) -> str:
+        found = {"run": self.about, "machines": self.machines, "results": self.results}
+        return json.dumps(found, indent=1)
+
+    def header(self) -> list[str]:
+        """Return a line for each fact, and one for each database where they differ."""
+        found = about.lines(self.about)
+        for name in dict.fromkeys(name for facts in self.machines.values() for name in facts):
+            values = (facts[name] for facts in self.machines.values() if name in facts)
+            found += [f"{name}: {value}" for value in dict.fromkeys(values)]
+        return found
+
+
+def table(results: Iterable[Plain]) -> list[str]:
+    """Return the lines of Markdown's table."""
     head, *lines = rows(results)
-    table = Table(*head, show_edge=False)
-    for row in lines:
-        cells = [Text(cell, STYLES.get(cell.rpartition(" ")[2], "")) for cell in row]
-        table.add_row(*cells, style="bold" if row[0] else "")
-    console.print(table)
-
-
-def markdown(machines: Machines, results: Iterable[Plain]) -> str:
-    head = [f"- {line}" for line in header(machines)]
-    first, *lines = rows(results)
-    table = [first, ("---",) * len(first), *lines]
-    return "\n".join([*head, "", *("| " + " | ".join(row) + " |" for row in table), ""])
-
-
-def as_json(machines: Machines, results: Iterable[Plain]) -> str:
-    return json.dumps({"machines": machines, "results": list(results)}, indent=1)
-
-
-def header(machines: Machines) -> list[str]:
-    """Return a line for each fact, and one for each database where they differ."""
-    lines: list[str] = []
-    for name in next(iter(machines.values()), {}):
-        values = dict.fromkeys(machine[name] for machine in machines.values())
-        lines += [f"{name}: {value}" for value in values]
-    return lines
+    return ["| " + " | ".join(row) + " |" for row in (head, ("---",) * len(head), *lines)]

@@ -6,7 +6,6 @@ import signal
 import sys
 import traceback
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ import django
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from benchmarks.measure import QUICK, Absent, Measure, Result, Size
+from benchmarks.measure import Absent, Measure, Result, Size
 
 
 def main() -> None:
@@ -29,7 +28,7 @@ def main() -> None:
     from benchmarks.peers import contestants
     from benchmarks.peers.catalogue import PEERS
 
-    size = replace(QUICK if order["quick"] else Size(), **order["size"])
+    size = Size(**order["size"])
     database = os.environ["BENCH_DATABASE"]
     chosen = [MEASURES[number] for number in order["measures"] or MEASURES]
     with contestants.field(PEERS if order["peers"] else (), database=database) as field:

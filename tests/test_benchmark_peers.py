@@ -9,12 +9,13 @@ from typing import Any
 import django
 import pytest
 
+from benchmarks.about import about
 from benchmarks.measure import Absent, Bar, Measure, Run, Size
 from benchmarks.peers import contestants, environments, processes
 from benchmarks.peers.catalogue import COMMON, PEERS, Peer
 from benchmarks.peers.contestants import PARTS, Field, Standing, field
 from benchmarks.peers.processes import PeerProcess
-from benchmarks.report import markdown
+from benchmarks.report import Report
 from benchmarks.run import measured
 from example_project.demo.redis_server import free_port
 
@@ -101,9 +102,13 @@ def test_a_peer_that_cannot_run_is_named_with_its_reason() -> None:
     standings = [Standing(peer=PEER, trouble="can't install: no such package")]
     result = plain(Field(standings).joined(measure()))
     assert result["absent"] == {"A": "can't install: no such package"}
-    table = markdown({"postgresql": Field(standings).described()}, [result])
-    assert "- A: can't install: no such package" in table
-    assert "|  | A |  | can't install: no such package |" in table
+    report = Report(
+        about=about(Size(), rounds=2),
+        machines={"postgresql": Field(standings).described()},
+        results=[result],
+    ).markdown()
+    assert "- A: can't install: no such package" in report
+    assert "|  | A |  | can't install: no such package |" in report
 
 
 def test_a_peer_is_left_blank_where_it_has_no_part(process: PeerProcess) -> None:

@@ -2,9 +2,11 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +14,10 @@ import psycopg
 import pytest
 
 from benchmarks.__main__ import NUMBERS
+from benchmarks.about import about, commit
 from benchmarks.measure import QUICK, Absent, Bar, Measure, Result, Run, Size, Spread, variant
 from benchmarks.place import place
-from benchmarks.report import markdown
+from benchmarks.report import Report, table
 from benchmarks.run import measured
 from tests.databases import URLS, vendor
 from tests.offspring import descendants
@@ -67,6 +70,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return {
         "printed": answer.stdout,
         "markdown": (folder / "results.md").read_text(),
+        "run": written["run"],
         "machines": written["machines"],
         "results": {result["number"]: result for result in written["results"]},
     }
@@ -104,6 +108,57 @@ def test_the_report_has_a_line_for_each_figure_and_names_the_machine(run: dict[s
         for bar in result["bars"]:
             assert f"| = {bar['name']} | {bar['bar']} |" in run["markdown"]
             assert f"= {bar['name']}" in run["printed"]
+
+
+@pytest.mark.processes
+def test_the_report_tells_when_on_what_and_how_much_was_run(run: dict[str, Any]) -> None:
+    told = run["run"]
+    began_at = datetime.strptime(told["date"], "%Y-%m-%d %H:%M:%S UTC").replace(tzinfo=UTC)
+    assert began_at <= datetime.now(UTC)
+    assert told["size"] == asdict(QUICK)
+    for line in (
+        "a trial: the figures mean nothing",
+        f"date: {told['date']}",
+        f"commit: {told['commit']}",
+        f"ready to run at the start: {told['ready']}",
+        "rounds: 1",
+        "size: transactions=5, events=60, jobs=5,",
+    ):
+        assert f"- {line}" in run["markdown"]
+        assert line in run["printed"]
+
+
+@pytest.mark.once
+def test_the_head_tells_only_the_sizes_that_differ_and_the_json_all() -> None:
+    size = Size(events=60_000, traffic_seconds=2.5)
+    report = Report(about=about(size, rounds=3))
+    head = report.header()
+    assert head[-2:] == ["rounds: 3", "size: events=60000, traffic_seconds=2.5"]
+    assert "a trial: the figures mean nothing" not in head
+    assert json.loads(report.as_json())["run"]["size"] == asdict(size)
+    assert Report(about=about(Size(), rounds=3)).header()[-1] == "size: the default"
+
+
+@pytest.mark.once
+def test_the_commit_is_told_if_the_library_is_its_own_checkout(tmp_path: Path) -> None:
+    def git(*words: str) -> None:
+        identity = ("-c", "user.name=A", "-c", "user.email=a@example.org")
+        subprocess.run(["git", *identity, *words], cwd=tmp_path, check=True, capture_output=True)
+
+    package, installed = tmp_path / "eda_django", tmp_path / ".venv" / "eda_django"
+    for folder in (package, installed):
+        folder.mkdir(parents=True)
+        (folder / "__init__.py").touch()
+    (tmp_path / ".gitignore").write_text(".venv\n")
+    assert commit(package) == "unknown"
+    git("init")
+    git("add", ".")
+    assert commit(package) == "unknown"
+    git("commit", "-m", "Begin")
+    assert re.fullmatch("[0-9a-f]{12}", commit(package))
+    assert commit(installed) == "unknown"
+    (package / "__init__.py").write_text("changed = True\n")
+    assert re.fullmatch(r"[0-9a-f]{12}\+changes", commit(package))
 
 
 @pytest.mark.processes
@@ -235,10 +290,10 @@ def test_each_database_has_a_column_and_what_failed_or_is_missing_says_why() -> 
         Result(measure=measure, database="sqlite", rounds=[{"b": 0.5}]),
     ]
     results[2].absent["a"] = "no such thing"
-    lines = markdown({}, [result.plain() for result in results]).splitlines()
+    lines = table([result.plain() for result in results])
     names = ("postgresql", "mariadb", "sqlite")
-    assert lines[1] == f"|  | measure | bar | {' | '.join(f'{n}, {WHAT}' for n in names)} |"
-    assert lines[3:] == [
+    assert lines[0] == f"|  | measure | bar | {' | '.join(f'{n}, {WHAT}' for n in names)} |"
+    assert lines[2:] == [
         "| P0 | t [u] |  |  | ValueError: broken |  |",
         "|  | a |  | 2.00 (1.00 to 9,000) |  | no such thing |",
         "|  | b |  | 1.00 (1.00 to 3,000) |  | 0.50 (0.50 to 0.50) |",
