@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from . import conf
+from .conf import MAX_BATCH
 from .models import Delivery
 from .models.locking import writing
 from .models.verbs import MOMENT
@@ -38,8 +39,9 @@ def recover_running(using: str, subscriptions: Registry, *, limit: int) -> int:
             verdicts.append((row, verdict))
         if verdicts:
             # A worker runs one delivery at a time: with that one lost, the rest of its chunk is.
-            tokens = {row.claim for row, _ in verdicts}
-            deliveries.requeue(deliveries.queued_under(tokens))
+            rest = deliveries.queued_under({row.claim for row, _ in verdicts})
+            for start in range(0, len(rest), MAX_BATCH):
+                deliveries.requeue(rest[start : start + MAX_BATCH])
     for row, verdict in verdicts:
         verdict.announce(row)
     return len(verdicts)

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from django.utils import timezone
 from pytest_django import DjangoDbBlocker
 
 from eda_django.admin.filters import EventStateFilter
+from eda_django.chunks import Chunk
 from eda_django.models import Delivery, OutboxEvent, look
 from eda_django.models.groups import groups
 from eda_django.models.indexes import HotIndex
@@ -181,6 +183,20 @@ def test_verbs_find_their_rows_by_primary_key() -> None:
         for sent in statements:
             plan = explained(*sent)
             assert re.search(r"PRIMARY|PRIMARY KEY|_pkey", plan), f"{name}: {plan}"
+
+
+@pytest.mark.usefixtures("finished")
+def test_a_claim_of_many_chunks_is_one_statement_by_primary_key() -> None:
+    claim = partial(Delivery.objects.claim_due, 500, size=1, lease=30.0, queues={})
+    chunks: list[Chunk] = []
+    sent = sent_by(lambda: chunks.extend(claim()))
+    assert len(chunks) == FINISHED // 1000
+    (update,) = [s for s in sent if s[0].startswith("UPDATE")]
+    plan = explained(*update)
+    assert len(re.findall(r"PRIMARY|_pkey", plan)) >= PLANS, plan
+    assert not re.search(r"Seq Scan|SCAN eda_django|eda_django_delivery \| (None \| )?ALL", plan), (
+        plan
+    )
 
 
 def test_index_can_be_written_into_a_migration() -> None:

@@ -1,16 +1,19 @@
 """Running deliveries whose lease is over: slow, or dead with their worker."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 
-from eda_django import Event, Retry
+from eda_django import Event, Retry, recovery
 from eda_django.consumer import ChunkRun, consume
 from eda_django.execution import Execution
 from eda_django.models import Attempt, Delivery
 from eda_django.models.clock import after
+from eda_django.recovery import recover_running
 from eda_django.registry import registry
 from eda_django.relay import Relay
 from tests.recovering import attempts, die_at, one_chunk
@@ -48,6 +51,22 @@ def test_killed_worker_costs_one_attempt_to_what_ran_and_none_to_its_neighbours(
     assert set(transport.chunks[-1].delivery_ids + transport.chunks[-2].delivery_ids) == set(
         chunk.delivery_ids[3:]
     )
+
+
+@pytest.mark.django_db
+def test_neighbours_are_taken_back_as_many_at_once_as_a_statement_can_name(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """G2: a worker's chunk may have thousands, and many workers may die at once."""
+    monkeypatch.setattr(recovery, "MAX_BATCH", 2)
+    transport = Recorder()
+    die_at(one_chunk(6, transport), 0)
+    lapse_leases()
+    with CaptureQueriesContext(connection) as captured:
+        recover_running("default", registry, limit=10)
+    assert statuses() == ["pending"] * 6
+    taken_back = [q["sql"] for q in captured if re.match("UPDATE .*token.* IN ", q["sql"], re.S)]
+    assert len(taken_back) == 3
 
 
 @pytest.mark.django_db

@@ -6,7 +6,8 @@ few, in quiet traffic, the database is sooner through with VALUES.
 """
 
 import json
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 from uuid import UUID
@@ -14,6 +15,7 @@ from uuid import UUID
 from django.db import connections
 
 from .clock import AFTER_SQL
+from .status import Status
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,53 +44,36 @@ class Row(Protocol):
     def isolated(self) -> bool: ...
 
 
+_COLUMNS = """
+  (event_id, subscriber, queue, {key}, status, token, lease_until, due_at, attempts, isolated,
+   error_class, error_text, fingerprint)"""
 _POSTGRESQL = """
-INSERT INTO eda_django_delivery
-  (event_id, subscriber, queue, key, status, attempts, token, lease_until, isolated,
-   error_class, error_text, fingerprint)
-SELECT (e.v->>0)::bigint, c.s, c.q, e.v->>1, 'queued', 0, c.t,
-       {after}, FALSE, '', '', ''
+SELECT (e.v->>0)::bigint, c.s, c.q, e.v->>1, {state}, c.t, {lease}, {due}, 0, FALSE, '', '', ''
 FROM json_to_recordset(%s::json) AS c(s text, q text, t uuid, e json)
      CROSS JOIN LATERAL json_array_elements(c.e) AS e(v)
 """
 _MYSQL = """
-INSERT INTO eda_django_delivery
-  (event_id, subscriber, queue, `key`, status, attempts, token, lease_until, isolated,
-   error_class, error_text, fingerprint)
-SELECT c.event_id, c.s, c.q, c.k, 'queued', 0, c.t,
-       {after}, 0, '', '', ''
+SELECT c.event_id, c.s, c.q, c.k, {state}, c.t, {lease}, {due}, 0, FALSE, '', '', ''
 FROM JSON_TABLE(%s, '$[*]' COLUMNS (
        s TEXT PATH '$.s', q TEXT PATH '$.q', t CHAR(32) PATH '$.t',
        NESTED PATH '$.e[*]' COLUMNS (event_id BIGINT PATH '$[0]', k TEXT PATH '$[1]')
      )) AS c
 """
 _SQLITE = """
-INSERT INTO eda_django_delivery
-  (event_id, subscriber, queue, key, status, attempts, token, lease_until, isolated,
-   error_class, error_text, fingerprint)
 SELECT json_extract(e.value, '$[0]'), json_extract(c.value, '$.s'), json_extract(c.value, '$.q'),
-       json_extract(e.value, '$[1]'), 'queued', 0, json_extract(c.value, '$.t'),
-       {after}, 0, '', '', ''
+       json_extract(e.value, '$[1]'), {state}, json_extract(c.value, '$.t'), {lease}, {due},
+       0, FALSE, '', '', ''
 FROM json_each(%s) AS c, json_each(c.value, '$.e') AS e
 """
-_INSERT = {
-    vendor: sql.strip().format(after=AFTER_SQL[vendor])
-    for vendor, sql in (("postgresql", _POSTGRESQL), ("mysql", _MYSQL), ("sqlite", _SQLITE))
-}
-_INSERT_FEW = """INSERT INTO eda_django_delivery
-  (event_id, subscriber, queue, {key}, status, attempts, token, lease_until, isolated,
-   error_class, error_text, fingerprint)
-VALUES {rows}"""
-_DELIVERIES = {
-    vendor: f"(%s, %s, %s, %s, 'queued', 0, %s, {after}, FALSE, '', '', '')"
-    for vendor, after in AFTER_SQL.items()
-}
+_MANY = {"postgresql": _POSTGRESQL, "mysql": _MYSQL, "sqlite": _SQLITE}
+_ONE = "(%s, %s, %s, %s, {state}, %s, {lease}, {due}, 0, FALSE, '', '', '')"
 _RETURNING = "\nRETURNING id, token"
 # Rows up to which VALUES is quicker: measured on PostgreSQL, by a quarter with one, by nothing
 # with more than these.
 FEW = 5
 
-Part = tuple[UUID, Sequence[Row]]
+# The rows of one subscription in one queue, under one claim or none.
+Part = tuple[UUID | None, Sequence[Row]]
 
 
 def insert_queued(
@@ -100,31 +85,57 @@ def insert_queued(
     does not tell them: MySQL, not MariaDB.
     """
     connection = connections[using]
+    sql, params = _statement(connection, parts, lease, status=Status.QUEUED)
     returns = connection.features.can_return_rows_from_bulk_insert
-    few = [(token, row) for token, rows in parts for row in rows[: FEW + 1]]
-    params: list[Any]
-    if len(few) <= FEW:
-        rows = ", ".join([_DELIVERIES[connection.vendor]] * len(few))
-        sql = _INSERT_FEW.format(key=connection.ops.quote_name("key"), rows=rows)
-        params = [value for token, row in few for value in _values(token, row, lease)]
-    else:
-        sql = _INSERT[connection.vendor]
-        params = [lease, json.dumps([_plain(*part) for part in parts])]
-    if returns:
-        sql += _RETURNING
     with connection.cursor() as cursor:
-        cursor.execute(sql, params)
+        cursor.execute(sql + _RETURNING if returns else sql, params)
         return list(cursor.fetchall()) if returns else None
 
 
-def _values(token: UUID, row: Row, lease: float) -> tuple[int | float | str, ...]:
-    return row.event_id, row.subscriber, row.queue, row.key, token.hex, lease
+def insert_pending(using: str, rows: Iterable[Row], *, seconds: float) -> None:
+    """Insert deliveries that are to be claimed in so many seconds."""
+    groups: dict[tuple[str, str], list[Row]] = defaultdict(list)
+    for row in rows:
+        groups[row.subscriber, row.queue].append(row)
+    if groups:
+        connection = connections[using]
+        parts = [(None, group) for group in groups.values()]
+        sql, params = _statement(connection, parts, seconds, status=Status.PENDING)
+        with connection.cursor() as cursor:
+            cursor.execute(sql, params)
 
 
-def _plain(token: UUID, rows: Sequence[Row]) -> dict[str, Any]:
+def _statement(
+    connection: Any, parts: Sequence[Part], seconds: float, *, status: Status
+) -> tuple[str, list[Any]]:
+    """Return the INSERT and its parameters: `seconds` of a lease, or until it is due."""
+    after = AFTER_SQL[connection.vendor]
+    is_queued = status == Status.QUEUED
+    state = {
+        "state": f"'{status.value}'",
+        "lease": after if is_queued else "NULL",
+        "due": "NULL" if is_queued else after,
+    }
+    columns = _COLUMNS.format(key=connection.ops.quote_name("key"))
+    few = [(token, row) for token, rows in parts for row in rows[: FEW + 1]]
+    params: list[Any]
+    if len(few) <= FEW:
+        rows = "VALUES " + ", ".join([_ONE.format(**state)] * len(few))
+        params = [value for token, row in few for value in _values(token, row, seconds)]
+    else:
+        rows = _MANY[connection.vendor].strip().format(**state)
+        params = [seconds, json.dumps([_plain(*part) for part in parts])]
+    return f"INSERT INTO eda_django_delivery{columns}\n{rows}", params
+
+
+def _values(token: UUID | None, row: Row, seconds: float) -> tuple[int | float | str | None, ...]:
+    return row.event_id, row.subscriber, row.queue, row.key, token.hex if token else None, seconds
+
+
+def _plain(token: UUID | None, rows: Sequence[Row]) -> dict[str, Any]:
     return {
         "s": rows[0].subscriber,
         "q": rows[0].queue,
-        "t": token.hex,
+        "t": token.hex if token else None,
         "e": [(row.event_id, row.key) for row in rows],
     }

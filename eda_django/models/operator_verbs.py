@@ -15,7 +15,7 @@ from django.db.models import Q
 from ..failures import storable
 from . import by_key, outcomes
 from .clock import DatabaseNow
-from .delivery_insertion import NewDelivery, Row
+from .delivery_insertion import NewDelivery, Row, insert_pending
 from .locking import skip_locked
 from .outcomes import MAX_REASON
 from .status import FINISHED, Status
@@ -107,19 +107,7 @@ class OperatorVerbs(models.QuerySet[T]):
 
     def create_pending(self, rows: Iterable[Row], *, seconds: float) -> None:
         """Insert new deliveries that are to be claimed in so many seconds."""
-        values = outcomes.pending(seconds)
-        self.bulk_create(
-            [
-                self.model(
-                    event_id=row.event_id,
-                    subscriber=row.subscriber,
-                    queue=row.queue,
-                    key=row.key,
-                    **values,
-                )
-                for row in rows
-            ]
-        )
+        insert_pending(self.db, rows, seconds=seconds)
 
     def _set(self, ids: list[int], values: dict[str, Any]) -> list[int]:
         rows: Any = self.model._default_manager.using(self.db).filter(pk__in=ids)

@@ -10,6 +10,7 @@ from .. import chunks
 from ..chunks import Chunk
 from ..failures import storable
 from . import by_key, consumer_statements, outcomes, reading
+from .claiming import claim
 from .clock import DatabaseNow, after
 from .delivery_insertion import Part, Row, insert_queued
 from .locking import skip_locked
@@ -87,17 +88,11 @@ class DeliveryQuerySet(OperatorVerbs["Delivery"]):
         rows = list(skip_locked(self.due().only(*columns))[:limit])
         for row in rows:
             row.queue = queues.get(row.subscriber, row.queue)
-        for token, part in chunks.cut(rows, size=size, behind=behind):
+        parts = list(chunks.cut(rows, size=size, behind=behind))
+        for token, part in parts:
             for row in part:
                 row.token = token
-            by_key.update(
-                self.filter(pk__in=[row.pk for row in part], status=Status.PENDING),
-                status=Status.QUEUED,
-                token=token,
-                queue=part[0].queue,
-                due_at=None,
-                lease_until=after(lease),
-            )
+        claim(self.db, parts, lease=lease)
         return _as_chunks(rows)
 
     def release(self, token: UUID, ids: Sequence[int]) -> int:

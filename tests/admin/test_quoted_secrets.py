@@ -24,7 +24,7 @@ PRIVATE: dict[str, Any] = {
     "token": "eyJhbGciOiJIUzI1NiJ9." + "A1b2C3d4" * 6 + ".sIgNaTuRe",
     "cards": {"4111111111111111": "visa-gold"},
 }
-WORDS = ["alice", "ssw0rd", "MIISECRET", "MATERIAL", "eyJhb", "NaTuRe", "4111", "visa-gold"]
+WORDS = ["alice", "ssw0rd", "MIISECRET", "MATERIAL", "eyJhb", "NaTuRe", "41111111", "visa-gold"]
 
 
 class Amount(BaseModel):

@@ -1,5 +1,6 @@
 """The relay's verbs of deliveries: each is guarded by state and claim."""
 
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -57,6 +58,31 @@ def test_few_and_many_are_written_in_the_same_way(count: int) -> None:
         assert 20 < seconds_until(row.lease_until) <= LEASE
     carried = {pk: chunk.token for chunk in chunks for pk in chunk.delivery_ids}
     assert carried == {row.pk: row.token for row in found}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("count", [0, 1, FEW, FEW + 1])
+def test_few_and_many_that_are_due_later_are_written_in_the_same_way(
+    count: int, django_assert_num_queries: Any
+) -> None:
+    """With one statement, for several subscriptions."""
+    happen(max(count, 1))
+    events = list(OutboxEvent.objects.order_by("pk"))[:count]
+    rows = [
+        NewDelivery(event_id=e.pk, subscriber=f"it's %s {name}", queue='"q\\', key=f"k%{e.pk}")
+        for e in events
+        for name in ("🎁", "b")
+    ]
+    with django_assert_num_queries(1 if rows else 0):
+        Delivery.objects.create_pending(rows, seconds=60)
+    found = list(Delivery.objects.order_by("event_id", "-subscriber"))
+    for new, row in zip(rows, found, strict=True):
+        about = (row.event_id, row.subscriber, row.queue, row.key)
+        assert about == (new.event_id, new.subscriber, new.queue, new.key)
+        assert (row.status, row.attempts, row.isolated) == ("pending", 0, False)
+        assert (row.token, row.lease_until) == (None, None)
+        assert (row.error_class, row.error_text, row.fingerprint) == ("", "", "")
+        assert 50 < seconds_until(row.due_at) <= 60
 
 
 @pytest.mark.django_db
