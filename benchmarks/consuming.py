@@ -31,13 +31,15 @@ def _enqueue_all(count: int) -> None:
         django_rq.enqueue(jobs.note, as_dict(number))
 
 
-def consumed(fill: Callable[[int], None], count: int, *, kind: str) -> float:
-    """Have one worker run what `fill` puts into its queue; return events a second."""
+def consumed(fill: Callable[[int], None], count: int, *, kind: str, workers: int = 1) -> float:
+    """Have workers run what `fill` puts into their queue; return events a second."""
     filling.empty()
     # It stands before all of it, and starts the clock.
     django_rq.enqueue(jobs.mark)
     fill(count)
-    with worker(kind):
+    with ExitStack() as stack:
+        for _ in range(workers):
+            stack.enter_context(worker(kind))
         return timing.effects_a_second(count)
 
 
@@ -65,6 +67,9 @@ P6 = Measure(
         "django-rq, forking": variant(
             lambda size: consumed(_enqueue_all, size.forked_jobs, kind=FORKING)
         ),
+        "library, two workers": variant(
+            lambda size: consumed(_publish_all, size.chunks * 2, kind=SIMPLE, workers=2)
+        ),
         "limit": bare,
         "limit, Django's INSERT": bare_but_for_the_subscriber,
     },
@@ -82,6 +87,7 @@ P6 = Measure(
             of="library",
             over="limit, Django's INSERT",
         ),
+        Bar(name="two SimpleWorkers ÷ one", of="library, two workers", over="library"),
     ],
 )
 
