@@ -3,10 +3,10 @@
 import argparse
 import json
 import os
-import signal
 import subprocess
 import sys
 import tempfile
+import traceback
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from rich.console import Console
 from benchmarks.about import about
 from benchmarks.measure import QUICK, Size
 from benchmarks.place import DATABASES, place
+from benchmarks.processes import end_when_told
 from benchmarks.report import Report
 
 NUMBERS = tuple(f"P{n}" for n in range(1, 15))
@@ -25,16 +26,19 @@ LONGEST_FLUSH_MS = 100.0
 
 def main() -> int:
     # Ended by the system, too, a run takes its database and its servers with it.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    end_when_told()
     options = _arguments()
     size = _size(options)
     report = Report(about=about(size, rounds=options.rounds))
-    for database in options.database or ["postgresql"]:
-        answer = _run(database, size, options)
-        report.machines[database] = answer["machine"]
-        report.results += answer["results"]
-    _write(report, options.output)
-    return 1 if any(r["trouble"] and not r["skipped"] for r in report.results) else 0
+    try:
+        for database in options.database or ["postgresql"]:
+            _run(database, size, options, report)
+            _write(report, options.output)
+    finally:
+        # Also when it is ended, by SIGTERM or Ctrl-C.
+        _write(report, options.output)
+        _show(report, options.output)
+    return 1 if report.failed else 0
 
 
 def _arguments() -> argparse.Namespace:
@@ -77,33 +81,56 @@ def _arguments() -> argparse.Namespace:
     return options
 
 
-def _run(database: str, size: Size, options: argparse.Namespace) -> dict[str, Any]:
-    """Run in a process of its own, with an empty database and a Redis that go with it."""
-    made = place(database, flush_ms=options.flush_ms, prepared=options.prepared)
-    with tempfile.NamedTemporaryFile() as file, made as environment:
-        order = {
-            "measures": options.measures or [],
-            "rounds": options.rounds,
-            "peers": options.peers,
-            "size": asdict(size),
-            "answer": file.name,
-        }
-        _in_child(json.dumps(order), {**os.environ, **environment})
-        found: dict[str, Any] = json.load(file)
-        return found
+def _run(database: str, size: Size, options: argparse.Namespace, report: Report) -> None:
+    """Run in a process of its own, with an empty database and a Redis that go with it.
+
+    Whatever ends it, the report gets what it has found and why it found no more.
+    """
+    report.troubles[database] = "was ended before it was through"
+    try:
+        made = place(database, flush_ms=options.flush_ms, prepared=options.prepared)
+        with tempfile.TemporaryDirectory(prefix="bench_") as folder, made as environment:
+            answer = Path(folder) / "answer.json"
+            order = {
+                "measures": options.measures or [],
+                "rounds": options.rounds,
+                "peers": options.peers,
+                "size": asdict(size),
+                "answer": str(answer),
+            }
+            try:
+                code = _in_child(json.dumps(order), {**os.environ, **environment})
+                report.troubles[database] = f"its process ended with exit code {code}"
+            finally:
+                _read(answer, database, report)
+            if not code:
+                report.troubles[database] = ""
+    except Exception as error:
+        report.troubles[database] = f"{type(error).__name__}: {error}"
+        traceback.print_exc()
 
 
-def _in_child(order: str, environment: dict[str, str]) -> None:
+def _in_child(order: str, environment: dict[str, str]) -> int:
     command = [sys.executable, "-m", "benchmarks.run"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, text=True, env=environment) as child:
         try:
             child.communicate(order)
         except BaseException:
-            # Not killed: it has processes of its own to end.
+            # Not killed: it has processes of its own to end. Popen would not wait after a Ctrl-C.
             child.terminate()
+            child.wait()
             raise
-    if child.returncode:
-        raise SystemExit(f"The run ended with exit code {child.returncode}; it says why above.")
+    return child.returncode
+
+
+def _read(answer: Path, database: str, report: Report) -> None:
+    if not answer.exists():
+        return
+    found: dict[str, Any] = json.loads(answer.read_text())
+    report.machines[database] = found["machine"]
+    report.results += found["results"]
+    if found["trouble"]:
+        report.troubles[database] = found["trouble"]
 
 
 def _size(options: argparse.Namespace) -> Size:
@@ -117,12 +144,21 @@ def _sized(word: str) -> tuple[str, float]:
 
 
 def _write(report: Report, folder: Path) -> None:
+    """Write what there is; nothing takes the place of an earlier report."""
+    if report.results:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "results.md").write_text(report.markdown())
+        (folder / "results.json").write_text(report.as_json())
+
+
+def _show(report: Report, folder: Path) -> None:
     console = Console()
     report.show(console)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "results.md").write_text(report.markdown())
-    (folder / "results.json").write_text(report.as_json())
-    console.print(f"The table is in {folder}/results.md, every figure in {folder}/results.json.")
+    if report.results:
+        where = f"The table is in {folder}/results.md, every figure in {folder}/results.json."
+        console.print(where)
+    else:
+        console.print("There are no results, and nothing is written.")
 
 
 if __name__ == "__main__":

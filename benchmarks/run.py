@@ -5,7 +5,8 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,45 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from benchmarks.measure import Absent, Measure, Result, Size
+from benchmarks.processes import end_when_told
 
 
 def main() -> None:
     """Read what to do from standard input; write the results into the file that it names."""
-    # Its relays and workers end with it.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    # Its relays and workers end with it. Ctrl-C goes to the command, too, which ends this one.
+    end_when_told()
+    signal.signal(signal.SIGINT, lambda *_: None)
     order: dict[str, Any] = json.load(sys.stdin)
+    answer = Answer(Path(order["answer"]))
+    try:
+        _run(order, answer)
+    except Exception as error:
+        answer.write(trouble=said(error))
+        raise
+
+
+class Answer:
+    """What there is so far, in a file that is whole at any moment: a run may end at any."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._found: dict[str, Any] = {"machine": {}, "results": [], "trouble": ""}
+
+    def add(self, result: dict[str, Any]) -> None:
+        self.write(results=[*self._found["results"], result])
+
+    def write(self, **found: Any) -> None:
+        self._found |= found
+        new = self._path.with_suffix(".new")
+        new.write_text(json.dumps(self._found))
+        new.replace(self._path)
+
+
+def said(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+def _run(order: dict[str, Any], answer: Answer) -> None:
     prepare()
     # Late: they import models.
     from benchmarks import machine
@@ -32,13 +65,20 @@ def main() -> None:
     database = os.environ["BENCH_DATABASE"]
     chosen = [MEASURES[number] for number in order["measures"] or MEASURES]
     with contestants.field(PEERS if order["peers"] else (), database=database) as field:
+        answer.write(machine=machine.described() | field.described())
         measures = [field.joined(measure) for measure in chosen]
-        results = measured(measures, size, rounds=order["rounds"], database=database)
-    answer = {
-        "machine": machine.described() | field.described(),
-        "results": [result.plain() for result in results],
-    }
-    Path(order["answer"]).write_text(json.dumps(answer))
+        for result in measured(measures, size, rounds=order["rounds"], database=database):
+            answer.add(plain(result))
+
+
+def plain(result: Result) -> dict[str, Any]:
+    try:
+        return result.plain()
+    except ArithmeticError as error:
+        # A ratio to nothing. The figures are there all the same.
+        result.trouble = said(error)
+        result.measure = replace(result.measure, bars=())
+        return result.plain()
 
 
 def prepare() -> None:
@@ -53,8 +93,8 @@ def prepare() -> None:
 
 def measured(
     measures: Iterable[Measure], size: Size, *, rounds: int, database: str
-) -> list[Result]:
-    """Run every measure; one that fails says why, and the others go on."""
+) -> Iterator[Result]:
+    """Run every measure, and yield it; one that fails says why, and the others go on."""
     results = [Result(measure=measure, database=database, size=size) for measure in measures]
     steps = [len(r.measure.contestants) * r.measure.rounds(rounds, size) for r in results]
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
@@ -68,9 +108,9 @@ def measured(
             try:
                 _measure(result, size, rounds=rounds, step=step)
             except Exception as error:
-                result.trouble = f"{type(error).__name__}: {error}"
+                result.trouble = said(error)
                 progress.console.print(traceback.format_exc(), markup=False)
-    return results
+            yield result
 
 
 def _measure(result: Result, size: Size, *, rounds: int, step: Any) -> None:

@@ -3,8 +3,11 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,9 +21,10 @@ from benchmarks.about import about, commit
 from benchmarks.measure import QUICK, Absent, Bar, Measure, Result, Run, Size, Spread, variant
 from benchmarks.place import place
 from benchmarks.report import Report, table
-from benchmarks.run import measured
+from benchmarks.run import measured, plain
+from example_project.demo.redis_server import free_port
 from tests.databases import URLS, vendor
-from tests.offspring import descendants
+from tests.offspring import descendants, end
 from tests.waiting import PATIENCE, eventually
 
 pytestmark = pytest.mark.benchmark
@@ -33,8 +37,10 @@ ELSEWHERE = ("P1", "P3", "P6", "P9", "P13")
 MEASURED = NUMBERS if vendor() == "postgresql" else ELSEWHERE
 
 
-def bench(*words: str, folder: Path) -> "subprocess.CompletedProcess[str]":
-    """Run the command on the database of this test run."""
+def bench(
+    *words: str, folder: Path, databases: Sequence[str] = (vendor(),), **environment: str
+) -> "subprocess.CompletedProcess[str]":
+    """Run the command on the database of this test run, or on others."""
     servers = {
         f"BENCH_{name.upper()}_URL": os.environ.get(variable, default)
         for name, (variable, default) in URLS.items()
@@ -44,12 +50,12 @@ def bench(*words: str, folder: Path) -> "subprocess.CompletedProcess[str]":
             sys.executable,
             "-m",
             "benchmarks",
-            f"--database={vendor()}",
+            *(f"--database={name}" for name in databases),
             f"--output={folder}",
             *words,
         ],
         cwd=ROOT,
-        env={**os.environ, **servers, "COLUMNS": WIDE},
+        env={**os.environ, **servers, "COLUMNS": WIDE, **environment},
         capture_output=True,
         text=True,
         check=False,
@@ -195,19 +201,147 @@ def test_the_server_is_told_how_much_longer_a_commit_is_to_take(
 
 @pytest.mark.processes
 @pytest.mark.once
-def test_a_run_that_is_ended_takes_its_processes_and_files_with_it(tmp_path: Path) -> None:
-    environment = {**os.environ, "TMPDIR": str(tmp_path)}
-    words = ["--database=sqlite", "--size=idle_seconds=600", f"--output={tmp_path}/out", "P8"]
+def test_a_database_that_cannot_be_reached_leaves_the_others_their_results(tmp_path: Path) -> None:
+    nowhere = f"postgresql://nobody@127.0.0.1:{free_port()}/nothing"
+    answer = bench(
+        *("--quick", "--rounds=1", "P10"),
+        folder=tmp_path,
+        databases=("postgresql", "sqlite"),
+        BENCH_POSTGRESQL_URL=nowhere,
+    )
+    assert answer.returncode == 1
+    written = json.loads((tmp_path / "results.json").read_text())
+    assert [(r["database"], r["trouble"]) for r in written["results"]] == [("sqlite", "")]
+    assert list(written["machines"]) == ["sqlite"]
+    assert written["troubles"]["sqlite"] == ""
+    assert written["troubles"]["postgresql"].startswith("OperationalError: ")
+    told = (tmp_path / "results.md").read_text()
+    assert f"| bar | postgresql, {WHAT} | sqlite, {WHAT} |" in told
+    assert "|  | the run |  | OperationalError: " in told
+    assert "| P10 | statements" in told
+
+
+@pytest.mark.processes
+@pytest.mark.once
+def test_a_report_without_any_result_takes_the_place_of_none(tmp_path: Path) -> None:
+    (tmp_path / "results.md").write_text("earlier")
+    nowhere = f"postgresql://nobody@127.0.0.1:{free_port()}/nothing"
+    answer = bench(folder=tmp_path, databases=("postgresql",), BENCH_POSTGRESQL_URL=nowhere)
+    assert answer.returncode == 1
+    assert "OperationalError" in answer.stdout
+    assert "There are no results, and nothing is written." in answer.stdout
+    assert (tmp_path / "results.md").read_text() == "earlier"
+
+
+@contextmanager
+def bench_in_long_traffic(folder: Path) -> Iterator["subprocess.Popen[bytes]"]:
+    """Run one measure, and one that takes ten minutes; yield when only that is left."""
+    words = ["--quick", "--rounds=1", "--database=sqlite", f"--output={folder}/out"]
+    traffic = ["--size=traffic_seconds=600", "P10", "P7"]
     with subprocess.Popen(
-        [sys.executable, "-m", "benchmarks", *words], cwd=ROOT, env=environment
+        [sys.executable, "-m", "benchmarks", *words, *traffic],
+        cwd=ROOT,
+        env={**os.environ, "TMPDIR": str(folder)},
+        start_new_session=True,
     ) as process:
-        eventually(lambda: list(tmp_path.glob("bench_*/bench.sqlite3")))
-        eventually(lambda: len(descendants(process.pid)) == 2)
+        try:
+            answers = "bench_*/answer.json"
+            eventually(lambda: any("P10" in path.read_text() for path in folder.glob(answers)))
+            # Redis, the run, its worker and its relay.
+            eventually(lambda: len(descendants(process.pid)) == 4)
+            yield process
+        finally:
+            # It has a Redis to end; nothing happens if it has ended.
+            process.terminate()
+
+
+def results_of(folder: Path) -> dict[str, Any]:
+    written: dict[str, Any] = json.loads((folder / "out" / "results.json").read_text())
+    return written
+
+
+# As kill does it, as timeout(1) does, and as a terminal does with Ctrl-C.
+@pytest.mark.processes
+@pytest.mark.once
+@pytest.mark.parametrize(
+    ("send", "number"),
+    [(os.kill, signal.SIGTERM), (os.killpg, signal.SIGTERM), (os.killpg, signal.SIGINT)],
+    ids=["kill", "timeout", "Ctrl-C"],
+)
+def test_a_run_that_is_ended_keeps_its_results_and_leaves_no_processes_and_files(
+    send: Callable[[int, int], None], number: int, tmp_path: Path
+) -> None:
+    with bench_in_long_traffic(tmp_path) as process:
         children = descendants(process.pid)
-        process.terminate()
-        assert process.wait(PATIENCE) == 1
-    eventually(lambda: not any(Path(f"/proc/{pid}").exists() for pid in children))
+        send(process.pid, number)
+        assert process.wait(PATIENCE) == (1 if number == signal.SIGTERM else -signal.SIGINT)
+        eventually(lambda: not any(Path(f"/proc/{pid}").exists() for pid in children))
     assert list(tmp_path.glob("bench_*")) == []
+    written = results_of(tmp_path)
+    assert written["troubles"] == {"sqlite": "was ended before it was through"}
+    assert [(r["number"], r["trouble"]) for r in written["results"]] == [("P10", "")]
+    assert "|  | the run |  | was ended before" in (tmp_path / "out" / "results.md").read_text()
+
+
+@pytest.mark.processes
+@pytest.mark.once
+def test_a_run_whose_process_is_killed_keeps_its_results(tmp_path: Path) -> None:
+    with bench_in_long_traffic(tmp_path) as process:
+        (child,) = (pid for pid in descendants(process.pid) if b"benchmarks.run" in command_of(pid))
+        # It has no time to end its worker and its relay.
+        for pid in [child, *descendants(child)]:
+            end(pid)
+        assert process.wait(PATIENCE) == 1
+    written = results_of(tmp_path)
+    assert written["troubles"] == {"sqlite": "its process ended with exit code -9"}
+    assert [result["number"] for result in written["results"]] == ["P10"]
+
+
+def command_of(pid: int) -> bytes:
+    return Path(f"/proc/{pid}/cmdline").read_bytes()
+
+
+@pytest.mark.once
+def test_a_trouble_takes_one_line_of_the_table_and_all_of_the_json() -> None:
+    trouble = f"ValueError: a | b {'x' * 300}\nand more"
+    measure = Measure(number="P0", title="t", unit="u", contestants={}, bars=[])
+    result = Result(measure=measure, database="sqlite", trouble=trouble)
+    result.absent["a"] = "b\nc | d"
+    report = Report(
+        about=about(Size(), rounds=1),
+        results=[result.plain()],
+        troubles={"sqlite": "e | f\ng"},
+    )
+    shown = f"ValueError: a \\| b {'x' * 300}"[:200]
+    assert table(report.results, report.troubles)[2:] == [
+        "|  | the run |  | e \\| f |",
+        f"| P0 | t [u] |  | {shown}… |",
+        "|  | a |  | b |",
+    ]
+    written = json.loads(report.as_json())
+    assert written["results"][0]["trouble"] == trouble
+    assert written["troubles"] == {"sqlite": "e | f\ng"}
+    assert report.failed
+
+
+@pytest.mark.once
+def test_what_could_not_be_measured_is_no_failure_and_what_ended_early_is() -> None:
+    measure = Measure(number="P0", title="t", unit="u", contestants={}, bars=[])
+    skipped = Result(measure=measure, database="sqlite", trouble="only elsewhere", skipped=True)
+    report = Report(about={}, results=[skipped.plain()], troubles={"sqlite": ""})
+    assert not report.failed
+    report.troubles["sqlite"] = "broken"
+    assert report.failed
+
+
+@pytest.mark.once
+def test_a_ratio_to_nothing_leaves_the_figures() -> None:
+    bar = Bar(name="a ÷ b", of="a", over="b")
+    runs: dict[str, Run] = dict.fromkeys("ab", lambda size: 0.0)
+    measure = Measure(number="P0", title="t", unit="u", contestants=runs, bars=[bar])
+    found = plain(Result(measure=measure, database="sqlite", rounds=[{"a": 1.0, "b": 0.0}]))
+    assert found["trouble"].startswith("ZeroDivisionError: ")
+    assert [figures["name"] for figures in found["contestants"]] == ["a", "b"]
 
 
 @pytest.mark.once
@@ -249,9 +383,9 @@ def test_titles_and_bars_tell_the_size_that_was_run() -> None:
         rounds=1,
         database="sqlite",
     )
-    plain = result.plain()
-    assert plain["title"] == "draining 60,000 events for 20 s"
-    assert [bar["name"] for bar in plain["bars"]] == ["beside 10,000", "a"]
+    told = result.plain()
+    assert told["title"] == "draining 60,000 events for 20 s"
+    assert [bar["name"] for bar in told["bars"]] == ["beside 10,000", "a"]
 
 
 @pytest.mark.once
