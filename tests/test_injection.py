@@ -22,6 +22,7 @@ KNOWN = {
     # Both parts are constants of the file.
     ("migrations/0002_autovacuum.py", "f'ALTER TABLE {table} {change}'"),
     # Constants of the file, one for each database.
+    ("models/claiming.py", "sql"),
     ("models/delivery_insertion.py", "sql"),
     ("models/event_insertion.py", "sql"),
     ("models/outbox.py", "sql"),

@@ -52,9 +52,10 @@ def claim(using: str, parts: Sequence[tuple[UUID, Sequence[Due]]], *, lease: flo
     """Queue pending deliveries, each part under its token and in the queue that its rows name."""
     rows = [(row.pk, token.hex, row.queue) for token, part in parts for row in part]
     if rows:
-        connection = connections[using]
-        with connection.cursor() as cursor:
-            cursor.execute(_CLAIMS[connection.vendor], _params(connection.vendor, rows, lease))
+        vendor = connections[using].vendor
+        sql = _CLAIMS[vendor]
+        with connections[using].cursor() as cursor:
+            cursor.execute(sql, _params(vendor, rows, lease))
 
 
 def _params(vendor: str, rows: Sequence[tuple[int, str, str]], lease: float) -> list[Any]:

@@ -87,8 +87,10 @@ def insert_queued(
     connection = connections[using]
     sql, params = _statement(connection, parts, lease, status=Status.QUEUED)
     returns = connection.features.can_return_rows_from_bulk_insert
+    if returns:
+        sql += _RETURNING
     with connection.cursor() as cursor:
-        cursor.execute(sql + _RETURNING if returns else sql, params)
+        cursor.execute(sql, params)
         return list(cursor.fetchall()) if returns else None
 
 
