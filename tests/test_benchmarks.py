@@ -201,6 +201,38 @@ def test_the_server_is_told_how_much_longer_a_commit_is_to_take(
 
 @pytest.mark.processes
 @pytest.mark.once
+def test_no_contestant_that_publishes_gets_a_figure_without_its_work() -> None:
+    with place("sqlite") as environment:
+        answer = subprocess.run(
+            [sys.executable, "-m", "tests.idlers"],
+            cwd=ROOT,
+            env={**os.environ, **environment},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert answer.returncode == 0, answer.stderr
+    no_ring = "No ring is at the doorbell: Redis was away while events were published."
+    told = json.loads(answer.stdout)
+    # Five events of three transactions; nobody's are the same one five times.
+    assert told.pop("payloads") == 15
+    assert told.pop("no Redis").startswith("Redis is away, so that something was left out: ")
+    assert told == {
+        "more than nothing": "There are 3 rows in the hand-written outbox, and not 0.",
+        "no event": "There are 0 events in the outbox, and not 3.",
+        "one event of five": "There are 3 events in the outbox, and not 15.",
+        "no row": "There are 0 rows in the hand-written outbox, and not 3.",
+        "no rows": "There are 0 rows in the hand-written outbox, and not 15.",
+        "no job": "There are 0 jobs in the queue, and not 3.",
+        "no jobs": "There are 0 jobs in the queue, and not 15.",
+        "late ring": "The doorbell has not rung within 0.1 s. Is Redis there?",
+        "no ring": no_ring,
+        "silent": no_ring,
+    }
+
+
+@pytest.mark.processes
+@pytest.mark.once
 def test_a_database_that_cannot_be_reached_leaves_the_others_their_results(tmp_path: Path) -> None:
     nowhere = f"postgresql://nobody@127.0.0.1:{free_port()}/nothing"
     answer = bench(
