@@ -1,4 +1,4 @@
-"""Contestants of P1 and P2 that don't do their work; prints what becomes of each, as JSON.
+"""Contestants and peers in P1 and P2 that don't do their work; prints as JSON what becomes of each.
 
 A process of its own, with the benchmark's settings.
 """
@@ -10,6 +10,7 @@ from typing import Any
 from unittest.mock import patch
 
 from benchmarks.measure import Size
+from benchmarks.peers.serve import Turns
 from benchmarks.run import prepare
 
 
@@ -20,11 +21,27 @@ def main() -> None:
 
     from benchmarks import filling, limit, publishing
     from benchmarks.business.sales import sell
+    from benchmarks.peers.site import Site
     from benchmarks.shop.sales import sale_made
     from eda_django import publish
     from eda_django.dispatch import doorbell
 
     one, several = publishing.P1.contestants, publishing.P2.contestants
+
+    class IdleSite(Site):
+        def publish(self, number: int) -> None:
+            pass
+
+        def publish_many(self, numbers: list[int]) -> None:
+            pass
+
+        def left(self) -> int:
+            return 1
+
+    class IdleTurns(Turns):
+        def _empty(self) -> None:
+            # A peer's own tables are PostgreSQL's.
+            filling.empty()
 
     def sell_and_more(number: int) -> None:
         sell(number)
@@ -58,6 +75,10 @@ def main() -> None:
         with patch.object(target, attribute, instead):
             found[name] = outcome(run)
         doorbell.flush(5.0)
+    found["idle peer"] = outcome(lambda size: IdleTurns(IdleSite()).transactions(size.transactions))
+    found["idle peer, five events"] = outcome(
+        lambda size: IdleTurns(IdleSite()).transactions_of_many(size.transactions, 5)
+    )
     # After an outage it keeps quiet for a while.
     found["silent"] = outcome(one["library"])
     with patch.object(publishing, "sell", sell_and_shut_down):

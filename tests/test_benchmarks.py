@@ -228,6 +228,8 @@ def test_no_contestant_that_publishes_gets_a_figure_without_its_work() -> None:
         "late ring": "The doorbell has not rung within 0.1 s. Is Redis there?",
         "no ring": no_ring,
         "silent": no_ring,
+        "idle peer": "There are 1 events left, and not 3.",
+        "idle peer, five events": "There are 1 events left, and not 15.",
     }
 
 

@@ -58,26 +58,33 @@ class Turns:
         return ", ".join([*(f"{name} {version(name)}" for name in names), python])
 
     def transactions(self, count: int) -> float:
-        from benchmarks import timing
         from benchmarks.business.sales import sell
 
         def work(number: int) -> None:
             sell(number)
             self.site.publish(number)
 
-        self._empty()
-        return timing.transactions(work, count)
+        return self._published(work, count)
 
     def transactions_of_many(self, count: int, events: int) -> float:
-        from benchmarks import timing
         from benchmarks.business.sales import sell
 
         def work(number: int) -> None:
             sell(number)
             self.site.publish_many([number] * events)
 
+        return self._published(work, count, events=events)
+
+    def _published(self, work: Any, count: int, *, events: int = 1) -> float:
+        from benchmarks import timing
+
         self._empty()
-        return timing.transactions(work, count)
+        took = timing.transactions(work, count)
+        # One before them warms up.
+        left, expected = self.site.left(), (count + 1) * events
+        if left != expected:
+            raise RuntimeError(f"There are {left} events left, and not {expected}.")
+        return took
 
     def drained(self, count: int) -> float:
         self._empty()

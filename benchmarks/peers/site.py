@@ -43,6 +43,10 @@ class Site:
     def publish_many(self, numbers: list[int]) -> None:
         raise NotImplementedError
 
+    def left(self) -> int:
+        """Return how many events or jobs wait for the relay or the worker."""
+        raise NotImplementedError
+
     def backlog(self, count: int) -> None:
         """Leave so many events for the relay."""
         raise NotImplementedError

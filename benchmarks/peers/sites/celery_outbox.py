@@ -16,6 +16,9 @@ class CeleryOutboxSite(CelerySite):
     def publish(self, number: int) -> None:
         note.delay(as_dict(number))
 
+    def left(self) -> int:
+        return int(CeleryOutbox.objects.count())
+
     def backlog(self, count: int) -> None:
         with transaction.atomic():
             self.publish(0)

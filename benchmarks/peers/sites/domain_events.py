@@ -6,6 +6,7 @@ from decimal import Decimal
 from uuid import UUID
 
 from django_domain_events import DURABLE, event, fire, receiver
+from django_domain_events.models import DeliveryRecord
 
 from benchmarks.business.sales import LINES, PLACED_AT, REFERENCE
 from benchmarks.peers.site import Process, Site, command, heard
@@ -46,6 +47,9 @@ class DomainEvents(Site):
                 lines=LINES,
             )
         )
+
+    def left(self) -> int:
+        return int(DeliveryRecord.objects.count())
 
 
 SITE = DomainEvents()

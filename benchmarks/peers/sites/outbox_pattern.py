@@ -52,6 +52,9 @@ class OutboxPattern(Site):
     def publish(self, number: int) -> None:
         Published.objects.create(destination=self.destination, body=as_dict(number))
 
+    def left(self) -> int:
+        return int(Published.objects.count())
+
     def backlog(self, count: int) -> None:
         with transaction.atomic():
             self.publish(0)

@@ -3,6 +3,7 @@
 from typing import Any
 
 from procrastinate.contrib.django import app
+from procrastinate.contrib.django.models import ProcrastinateJob
 
 from benchmarks.business.sales import as_dict
 from benchmarks.peers.site import Process, Site, command, heard
@@ -22,6 +23,9 @@ class Procrastinate(Site):
 
     def publish_many(self, numbers: list[int]) -> None:
         note.batch_defer(*({"sale": as_dict(number)} for number in numbers))
+
+    def left(self) -> int:
+        return int(ProcrastinateJob.objects.count())
 
 
 SITE = Procrastinate()

@@ -1,6 +1,7 @@
 """django-reliable-outbox: publish() in the transaction; its worker runs the local handlers."""
 
 from reliable_outbox import Envelope, handler, publish
+from reliable_outbox.models import OutboxMessage
 
 from benchmarks.business.sales import as_dict
 from benchmarks.peers.site import Process, Site, command, heard
@@ -17,6 +18,9 @@ class ReliableOutbox(Site):
 
     def publish(self, number: int) -> None:
         publish("bench.sale_made", as_dict(number))
+
+    def left(self) -> int:
+        return int(OutboxMessage.objects.count())
 
 
 SITE = ReliableOutbox()
