@@ -52,6 +52,7 @@ class Idle:
         relay, counter = Relay(), Counter()
         relay.turn()
         timer = threading.Timer(size.idle_seconds, relay.stop)
+        timer.daemon = True
         timer.start()
         began_at, used = time.monotonic(), time.thread_time()
         with connection.execute_wrapper(counter):
