@@ -7,9 +7,9 @@ import pytest
 from django.db import connection, transaction
 
 from eda_django.chunks import Chunk
-from eda_django.models import Delivery, NewDelivery, OutboxEvent, Status, outcomes
+from eda_django.models import Delivery, NewDelivery, OutboxEvent, Status, claiming, outcomes
 from eda_django.models.clock import after
-from eda_django.models.delivery_insertion import FEW
+from eda_django.models.delivery_insertion import FEW, TOGETHER
 from tests.delivery.claiming import LEASE, get, queued, settle
 from tests.relaying import (
     happen,
@@ -61,21 +61,26 @@ def test_few_and_many_are_written_in_the_same_way(count: int) -> None:
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("count", [0, 1, FEW, FEW + 1])
+@pytest.mark.parametrize("count", [0, 1, FEW, FEW + 1, TOGETHER + 1])
 def test_few_and_many_that_are_due_later_are_written_in_the_same_way(
     count: int, django_assert_num_queries: Any
 ) -> None:
-    """With one statement, for several subscriptions."""
+    """With one statement, also for several subscriptions."""
     happen(max(count, 1))
     events = list(OutboxEvent.objects.order_by("pk"))[:count]
     rows = [
-        NewDelivery(event_id=e.pk, subscriber=f"it's %s {name}", queue='"q\\', key=f"k%{e.pk}")
-        for e in events
-        for name in ("🎁", "b")
+        NewDelivery(
+            event_id=e.pk,
+            # The last of many is of another subscription.
+            subscriber="b" if place == TOGETHER - 1 else "it's %s 🎁",
+            queue='"q\\',
+            key=f"k%{e.pk}",
+        )
+        for place, e in enumerate(events)
     ]
     with django_assert_num_queries(1 if rows else 0):
         Delivery.objects.create_pending(rows, seconds=60)
-    found = list(Delivery.objects.order_by("event_id", "-subscriber"))
+    found = list(Delivery.objects.order_by("event_id"))
     for new, row in zip(rows, found, strict=True):
         about = (row.event_id, row.subscriber, row.queue, row.key)
         assert about == (new.event_id, new.subscriber, new.queue, new.key)
@@ -114,6 +119,39 @@ def test_claim_takes_what_is_due_the_longest_first() -> None:
     assert get(ids[3]).token in {chunk.token for chunk in chunks}
     # Its time limit, and what the console calls its job, go by it.
     assert {chunk.subscriber for chunk in chunks} == {get(ids[3]).subscriber}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("most", [2, 500])
+def test_each_row_gets_the_token_and_the_queue_of_its_chunk(
+    most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(claiming, "SQLITE_ROWS", most)
+    queues = {
+        "a": '\'q"\\,{}%s $."x" 🎁',
+        "b": "mail",
+        "c": "Mail",
+        "d": "NULL",
+        "e": "東" * 255,
+    }
+    happen(3)
+    events = list(OutboxEvent.objects.all())
+    rows = [NewDelivery(event_id=e.pk, subscriber=s, queue="old") for e in events for s in queues]
+    Delivery.objects.create_pending(rows, seconds=-1)
+    with transaction.atomic():
+        chunks = Delivery.objects.claim_due(100, size=2, lease=LEASE, queues=queues)
+    claims = {pk: (chunk.token, chunk.queue) for chunk in chunks for pk in chunk.delivery_ids}
+    assert {chunk.queue for chunk in chunks} == set(queues.values())
+    assert claims == {row.pk: (row.token, row.queue) for row in Delivery.objects.all()}
+    assert statuses() == ["queued"] * len(rows)
+
+
+@pytest.mark.django_db
+def test_what_is_not_pending_is_not_claimed() -> None:
+    _, ids = queued(2)
+    before = {pk: get(pk).token for pk in ids}
+    claiming.claim("default", [(uuid4(), [get(pk) for pk in ids])], lease=LEASE)
+    assert {pk: get(pk).token for pk in ids} == before
 
 
 @pytest.mark.django_db
