@@ -1,5 +1,6 @@
 """The relay's verbs of deliveries: each is guarded by state and claim."""
 
+from collections.abc import Iterator
 from typing import Any
 from uuid import uuid4
 
@@ -10,6 +11,7 @@ from eda_django.chunks import Chunk
 from eda_django.models import Delivery, NewDelivery, OutboxEvent, Status, claiming, outcomes
 from eda_django.models.clock import after
 from eda_django.models.delivery_insertion import FEW, TOGETHER
+from tests.databases import vendor
 from tests.delivery.claiming import LEASE, get, queued, settle
 from tests.relaying import (
     happen,
@@ -144,6 +146,29 @@ def test_each_row_gets_the_token_and_the_queue_of_its_chunk(
     assert {chunk.queue for chunk in chunks} == set(queues.values())
     assert claims == {row.pk: (row.token, row.queue) for row in Delivery.objects.all()}
     assert statuses() == ["queued"] * len(rows)
+
+
+@pytest.fixture
+def latin_database(transactional_db: None) -> Iterator[None]:
+    """A database whose default charset lacks letters that its tables have."""
+    alter = f"ALTER DATABASE {connection.ops.quote_name(connection.settings_dict['NAME'])} "
+    with connection.cursor() as cursor:
+        cursor.execute(alter + "CHARACTER SET latin1")
+        yield
+        cursor.execute(alter + "CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci")
+
+
+@pytest.mark.skipif(vendor() != "mariadb", reason="Only MariaDB has a charset for each database.")
+@pytest.mark.usefixtures("latin_database")
+def test_letters_that_the_database_lacks_by_default_are_kept() -> None:
+    happen(FEW + 1)
+    events = list(OutboxEvent.objects.all())
+    rows = [NewDelivery(event_id=e.pk, subscriber="東", queue="日", key="本") for e in events]
+    Delivery.objects.create_pending(rows, seconds=-1)
+    with transaction.atomic():
+        Delivery.objects.claim_due(100, size=25, lease=LEASE, queues={"東": "通知"})
+    found = Delivery.objects.values_list("subscriber", "queue", "key").distinct()
+    assert list(found) == [("東", "通知", "本")]
 
 
 @pytest.mark.django_db
