@@ -121,11 +121,16 @@ def _publish_alone(event: Any, payload: Any, **options: Any) -> Event[Any]:
 class _Options:
     """What all events of one call share, checked."""
 
-    __slots__ = ("correlation_id", "headers")
+    __slots__ = ("causation_id", "correlation_id", "headers", "source")
 
     def __init__(self, headers: Mapping[str, Any] | None, correlation_id: object) -> None:
+        cause = current_event.get()
         self.headers = checked_headers(headers)
-        self.correlation_id = named("correlation_id", correlation_id)
+        self.correlation_id = named("correlation_id", correlation_id) or (
+            cause.correlation_id if cause else None
+        )
+        self.causation_id = cause.id if cause else None
+        self.source: str = conf.get("SOURCE")
 
 
 def _prepare(
@@ -137,18 +142,17 @@ def _prepare(
     idempotency_key: object = None,
 ) -> "NewEvent":
     value, text = payloads.encode(declared, payload)
-    cause = current_event.get()
     event_id = uuid7()
     envelope = Event(
         data=value,
         id=event_id,
         type=declared.name,
         version=declared.version,
-        source=conf.get("SOURCE"),
+        source=options.source,
         time=timezone.now(),
         key=named("key", key) or "",
-        correlation_id=options.correlation_id or (cause.correlation_id if cause else str(event_id)),
-        causation_id=cause.id if cause else None,
+        correlation_id=options.correlation_id or str(event_id),
+        causation_id=options.causation_id,
         headers=options.headers,
     )
     once = named("idempotency_key", idempotency_key)

@@ -11,8 +11,9 @@ from .connections import connect, default_queue
 
 # Seconds that a ring may take; there is a backstop, the relay's polling.
 BELL_TIMEOUT = 0.5
-# More rings than this say nothing that one does not.
-MAX_RINGS = 10
+# More rings than these say nothing that they do not. Where no relay hears them, not each is to pay
+# for a second command: they are cut down when there are so many.
+MAX_RINGS, TOO_MANY_RINGS = 10, 100
 
 
 def bell_key(using: str) -> str:
@@ -29,7 +30,7 @@ class _Bell:
 
     def ring(self, using: str) -> None:
         key, redis = bell_key(using), self._connected()
-        if redis.lpush(key, 1) > MAX_RINGS:
+        if redis.lpush(key, 1) > TOO_MANY_RINGS:
             redis.ltrim(key, 0, MAX_RINGS - 1)
 
     def _connected(self) -> Redis:

@@ -7,6 +7,7 @@ no more than 999. With a few the database is sooner through with VALUES.
 
 import json
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 from django.db import transaction
@@ -18,7 +19,7 @@ from ..payloads.trees import dumps
 _INSERT = """INSERT INTO eda_django_outboxevent
   (event_id, type, version, source, {key}, data, headers, correlation_id, causation_id, time,
    idempotency_key, error)
-{rows}"""
+"""
 _VALUES = "(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, NULL, '')"
 _KEYED_VALUES = "(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, '')"
 # Not jsonb, which holds no more than 256 MiB at once.
@@ -74,9 +75,15 @@ def _rows(connection: BaseDatabaseWrapper, events: Sequence[NewEvent]) -> tuple[
 
 
 def _execute(connection: BaseDatabaseWrapper, rows: str, params: list[Any]) -> None:
-    sql = _INSERT.format(key=connection.ops.quote_name("key"), rows=rows)
+    sql = _into(connection.ops.quote_name("key")) + rows
     with connection.cursor() as cursor:
         cursor.execute(sql, params)
+
+
+@cache
+def _into(key: str) -> str:
+    """Return what comes before the rows, with the name of a column that MySQL wants in quotes."""
+    return _INSERT.format(key=key)
 
 
 def _parameters(connection: BaseDatabaseWrapper, event: NewEvent) -> tuple[Any, ...]:

@@ -11,7 +11,7 @@ from . import misfits
 from .adapters import adapter, field_names
 from .losses import lost, unsteady
 from .redaction import described, dotted
-from .trees import as_text, dumps, is_suspicious
+from .trees import as_json, dumps, is_suspicious
 from .unions import has_unions
 
 
@@ -29,11 +29,11 @@ def encode(declared: EventType, payload: Any) -> tuple[Any, str]:
                 f"{_shown(payload)}. Look at the name, or declare its class with "
                 f"@event({declared.name!r})."
             )
-        return payload, _checked(subject, _untyped(subject, payload))
+        return payload, _checked(subject, _untyped(subject, payload)).decode()
     value = _as_declared(subject, declared.payload, payload)
-    text = _written(subject, declared.payload, value)
-    _check_round_trip(subject, declared.payload, value, text)
-    return value, text
+    written = _written(subject, declared.payload, value)
+    _check_round_trip(subject, declared.payload, value, written)
+    return value, written.decode()
 
 
 def encode_headers(headers: Mapping[str, Any]) -> dict[str, Any]:
@@ -97,16 +97,12 @@ def _shown(payload: Any) -> str:
 
 
 def _from_dict(subject: str, declared: type, payload: dict[Any, Any]) -> Any:
-    from pydantic import ValidationError
-
     if unknown := _unknown_names(subject, declared, payload):
         misfits.refuse_unknown(subject, unknown, declared)
     try:
         return adapter(declared).validate_python(payload)
-    except ValidationError as error:
-        misfits.refuse_invalid(subject, error, payload)
     except Exception as error:
-        misfits.refuse_raising(subject, declared, error)
+        misfits.refuse(subject, declared, error, payload)
 
 
 def _unknown_names(subject: str, declared: type, payload: dict[Any, Any]) -> list[str]:
@@ -125,20 +121,18 @@ def _unknown_names(subject: str, declared: type, payload: dict[Any, Any]) -> lis
     return []
 
 
-def _written(subject: str, declared: type, payload: Any) -> str:
+def _written(subject: str, declared: type, payload: Any) -> bytes:
     """Return the JSON of an instance: at once, or by way of a tree where there may be trouble."""
     try:
-        text = (
-            adapter(declared)
-            .dump_json(payload, by_alias=True, round_trip=True, warnings="error")
-            .decode()
+        written = adapter(declared).serializer.to_json(
+            payload, by_alias=True, round_trip=True, warnings="error"
         )
     except (ValueError, RecursionError):
-        text = ""
+        written = b""
     # Pydantic writes null also for a number that is none.
-    if not text or "null" in text or is_suspicious(text):
+    if not written or b"null" in written or is_suspicious(written):
         return _checked(subject, _typed(subject, declared, payload))
-    return _limited(subject, text)
+    return _limited(subject, written)
 
 
 def _typed(subject: str, declared: type, payload: Any) -> Any:
@@ -165,37 +159,33 @@ def _untyped(subject: str, payload: dict[Any, Any]) -> Any:
         misfits.refuse_unwritable(subject, payload)
 
 
-def _checked(subject: str, tree: Any) -> str:
+def _checked(subject: str, tree: Any) -> bytes:
     """Return the JSON of a tree that a database takes and that is not too large."""
-    return _limited(subject, as_text(subject, tree))
+    return _limited(subject, as_json(subject, tree))
 
 
-def _limited(subject: str, text: str) -> str:
-    size, limit = len(text.encode()), conf.get("MAX_EVENT_BYTES")
-    if size > limit:
+def _limited(subject: str, written: bytes) -> bytes:
+    if len(written) > (limit := conf.get("MAX_EVENT_BYTES")):
         raise InvalidEvent(
-            f"{subject}: the JSON has {size} bytes, more than MAX_EVENT_BYTES ({limit}). Store "
-            f"the large part elsewhere and publish its key."
+            f"{subject}: the JSON has {len(written)} bytes, more than MAX_EVENT_BYTES ({limit}). "
+            f"Store the large part elsewhere and publish its key."
         )
-    return text
+    return written
 
 
-def _check_round_trip(subject: str, declared: type, value: Any, text: str) -> None:
+def _check_round_trip(subject: str, declared: type, value: Any, written: bytes) -> None:
     # A dataclass takes any value when it is made, and a model may write what it can't read.
     # Better an error in the caller now than a subscriber that can never start, or reads less.
-    from pydantic import ValidationError
-
     try:
-        again = adapter(declared).validate_json(text)
-    except ValidationError as error:
-        misfits.refuse_invalid(subject, error, json.loads(text), reading=True)
+        again = adapter(declared).validator.validate_json(written)
     except Exception as error:
-        misfits.refuse_raising(subject, declared, error)
+        misfits.refuse(subject, declared, error, json.loads(written), reading=True)
     # In a union, what is equal may be of another type: a member of a StrEnum is equal to a text.
-    if (again != value or has_unions(declared)) and (found := lost(value, again, declared)):
+    is_equal = again == value
+    if (not is_equal or has_unions(declared)) and (found := lost(value, again, declared)):
         path, problem = found
         raise InvalidEvent(f"{subject}: {_where(path)} {problem}.")
-    if again != value:
+    if not is_equal:
         _check_steadiness(subject, declared, again)
 
 

@@ -25,10 +25,22 @@ def errors_of(error: "ValidationError") -> list[Any]:
     return error.errors(include_url=False, include_context=False)
 
 
-def refuse_invalid(
-    subject: str, error: "ValidationError", payload: Any, *, reading: bool = False
+def refuse(
+    subject: str, declared: type, error: Exception, payload: Any, *, reading: bool = False
 ) -> NoReturn:
-    """Raise InvalidEvent for what pydantic found in a payload, or when reading it again."""
+    """Raise InvalidEvent for what came of making a payload, or of reading it again."""
+    # Here, because what is published without an error need not find it.
+    from pydantic import ValidationError
+
+    if not isinstance(error, ValidationError):
+        refuse_raising(subject, declared, error)
+    _refuse_invalid(subject, error, payload, reading=reading)
+
+
+def _refuse_invalid(
+    subject: str, error: "ValidationError", payload: Any, *, reading: bool
+) -> NoReturn:
+    """Raise InvalidEvent for what pydantic found."""
     secrets = list(redacted_values(payload))
     said = [
         f"field {dotted(e['loc'])!r}: {_complaint(e, secrets)}"
