@@ -13,6 +13,7 @@ from benchmarks.business.sales import as_dict
 from benchmarks.measure import Bar, Measure, Size, variant
 from benchmarks.processes import running, worker
 from benchmarks.shop import jobs
+from benchmarks.shop.events import SaleMade, SaleMadeByHand
 from benchmarks.shop.sales import sale_made
 from eda_django import publish, publish_many
 from eda_django.relay import Relay
@@ -20,10 +21,14 @@ from eda_django.relay import Relay
 SIMPLE, FORKING = "rq.SimpleWorker", "rq.Worker"
 
 
-def _publish_all(count: int) -> None:
+def _publish_all(count: int, kind: type[SaleMade] = SaleMade) -> None:
     with transaction.atomic():
-        publish_many([sale_made(number) for number in range(count)])
+        publish_many([sale_made(number, kind) for number in range(count)])
     Relay().drain()
+
+
+def _publish_by_hand(count: int) -> None:
+    _publish_all(count, SaleMadeByHand)
 
 
 def _enqueue_all(count: int) -> None:
@@ -70,6 +75,9 @@ P6 = Measure(
         "library, two workers": variant(
             lambda size: consumed(_publish_all, size.chunks * 2, kind=SIMPLE, workers=2)
         ),
+        "library, INSERT by hand": lambda size: consumed(
+            _publish_by_hand, size.chunks, kind=SIMPLE
+        ),
         "limit": bare,
         "limit, Django's INSERT": bare_but_for_the_subscriber,
     },
@@ -86,6 +94,11 @@ P6 = Measure(
             name="SimpleWorker: library ÷ limit with Django's INSERT",
             of="library",
             over="limit, Django's INSERT",
+        ),
+        Bar(
+            name="SimpleWorker, the subscriber's INSERT by hand: library ÷ limit",
+            of="library, INSERT by hand",
+            over="limit",
         ),
         Bar(name="two SimpleWorkers ÷ one", of="library, two workers", over="library"),
     ],

@@ -21,3 +21,9 @@ class SaleMade:
     currency: str
     placed_at: datetime
     lines: list[str]
+
+
+@event("bench.sale_made_by_hand")
+@dataclass(frozen=True, slots=True)
+class SaleMadeByHand(SaleMade):
+    """The same, for the subscriber that writes its INSERT by hand."""

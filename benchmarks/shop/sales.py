@@ -7,8 +7,8 @@ from benchmarks.business.sales import LINES, PLACED_AT, REFERENCE
 from .events import SaleMade
 
 
-def sale_made(number: int) -> SaleMade:
-    return SaleMade(
+def sale_made(number: int, kind: type[SaleMade] = SaleMade) -> SaleMade:
+    return kind(
         number=number,
         reference=REFERENCE,
         customer="Ada Lovelace",
