@@ -1,5 +1,7 @@
 """What a payload would lose on its way through JSON without any error."""
 
+import dataclasses
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import date, time, timedelta
@@ -8,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from .adapters import attributes_of, has_fields
+from .redaction import described
 from .trees import dumps, text_problem
 from .unions import member_of, misread, union_members
 
@@ -31,6 +34,9 @@ def lost(before: Any, after: Any, declared: type) -> tuple[Path, str] | None:
 
 
 def _lost(before: Any, after: Any, path: Path, members: Members) -> tuple[Path, str] | None:
+    if after is None and isinstance(before, float) and not math.isfinite(before):
+        # JSON has no word for it, and pydantic writes null where no type is declared.
+        return path, f"must be a finite number; it is {described(before, path)}"
     if _is_secret(before) and before != after:
         return path, "is a secret that pydantic writes as asterisks: declare a str, and REDACT it"
     if has_fields(before) and has_fields(after):
@@ -53,13 +59,32 @@ def _lost_fields(before: Any, after: Any, path: Path) -> tuple[Path, str] | None
             f"holds the class {type(before).__qualname__}, and subscribers would read it as "
             f"{type(after).__qualname__}: declare the class that is meant"
         )
+    if (unread := _unread(before, after)) is not None:
+        return (*path, unread), (
+            "is another value where it is read: init=False has each reader make it anew, so "
+            "declare it without, or leave it as the class makes it"
+        )
     kind: Any = type(before)
     members = union_members(kind)
     found = (
         _lost(getattr(before, n), getattr(after, n), (*path, n), members.get(n, _NO_UNION))
         for n in names
     )
-    return next(filter(None, found), None)
+    return next(filter(None, found), None) or _lost_extras(before, after, path)
+
+
+def _unread(before: Any, after: Any) -> str | None:
+    """Return a field of a dataclass that is written and not read, and of which that matters."""
+    if not dataclasses.is_dataclass(before):
+        return None
+    names = (field.name for field in dataclasses.fields(before) if not field.init)
+    return next((n for n in names if getattr(before, n) != getattr(after, n)), None)
+
+
+def _lost_extras(before: Any, after: Any, path: Path) -> tuple[Path, str] | None:
+    """Look into the fields that a pydantic model does not declare and has all the same."""
+    first, second = (getattr(one, "__pydantic_extra__", None) or {} for one in (before, after))
+    return _lost_items(first, second, path, lambda name: _NO_UNION)
 
 
 def _lost_items(

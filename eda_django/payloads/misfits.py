@@ -5,7 +5,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from ..exceptions import EdaError, InvalidEvent, InvalidEventType
-from .adapters import Field, adapter, field_names, fields_of, has_fields
+from .adapters import Field, adapter, field_names, fields_of, has_fields, private_names
 from .redaction import described, dotted, redacted_values, without
 from .trees import MAX_DEPTH, text_problem
 
@@ -34,19 +34,15 @@ def refuse(
 
     if not isinstance(error, ValidationError):
         refuse_raising(subject, declared, error)
-    _refuse_invalid(subject, error, payload, reading=reading)
-
-
-def _refuse_invalid(
-    subject: str, error: "ValidationError", payload: Any, *, reading: bool
-) -> NoReturn:
-    """Raise InvalidEvent for what pydantic found."""
-    secrets = list(redacted_values(payload))
+    # A dict may have the names of the code, where REDACT has those of JSON.
+    names = private_names(declared)
+    secrets = list(redacted_values(_renamed(payload, names)))
+    found = [(tuple(names.get(part, part) for part in e["loc"]), e) for e in errors_of(error)]
     said = [
-        f"field {dotted(e['loc'])!r}: {_complaint(e, secrets)}"
-        if e["loc"]
-        else _complaint(e, secrets)
-        for e in errors_of(error)
+        f"field {dotted(path)!r}: {_complaint(e, path, secrets)}"
+        if path
+        else _complaint(e, path, secrets)
+        for path, e in found
     ]
     after = " Its subscribers could not read what this class writes." if reading else ""
     # No cause: pydantic's own text would show the values that are to be masked.
@@ -93,10 +89,19 @@ def is_unknown(error: Any) -> bool:
     return error["type"] in UNKNOWN and len(error["loc"]) == 1
 
 
-def _complaint(error: Any, secrets: list[str]) -> str:
+def _renamed(tree: Any, names: Mapping[str, str]) -> Any:
+    """Return a payload with the names of these fields as REDACT has them."""
+    if isinstance(tree, Mapping):
+        return {names.get(name, name): _renamed(value, names) for name, value in tree.items()}
+    if isinstance(tree, list | tuple):
+        return [_renamed(value, names) for value in tree]
+    return tree
+
+
+def _complaint(error: Any, path: Path, secrets: list[str]) -> str:
     if error["type"] in MISSING:
         return "it is missing"
-    return f"{without(error['msg'], secrets)}, not {described(error['input'], error['loc'])}"
+    return f"{without(error['msg'], secrets)}, not {described(error['input'], path)}"
 
 
 def _unwritable(holder: Any, path: Path) -> tuple[Path, str] | None:
@@ -131,7 +136,9 @@ def _is_writable(holder: Any, part: Field) -> bool:
     kind: Any = type(holder)
     try:
         if has_fields(holder):
-            adapter(kind).dump_python(holder, mode="json", include={part.name}, warnings="error")
+            adapter(kind).dump_python(
+                holder, mode="json", include={part.attribute}, warnings="error"
+            )
         else:
             to_jsonable_python(part.value)
     except (ValueError, RecursionError):

@@ -31,9 +31,15 @@ def as_json(subject: str, tree: Any) -> bytes:
 
 def is_suspicious(written: bytes) -> bool:
     """Return whether this JSON may hold what a database refuses; most does not."""
-    is_deep = written.count(b"[") + written.count(b"{") > MAX_DEPTH
-    # Every digit as a zero: a regular expression would look for the number seven times as long.
-    return is_deep or b"\\u0000" in written or _LONG_NUMBER in written.translate(_ZEROS)
+    return (
+        written.count(b"[") + written.count(b"{") > MAX_DEPTH
+        or b"\\u0000" in written
+        # JSON has no such numbers; but a class may have pydantic write them.
+        or b"Infinity" in written
+        or b"NaN" in written
+        # Every digit as a zero: a regular expression would look for the number seven times as long.
+        or _LONG_NUMBER in written.translate(_ZEROS)
+    )
 
 
 def text_problem(text: str) -> str:

@@ -3,10 +3,10 @@
 import subprocess
 import sys
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from eda_django import InvalidEvent, InvalidEventType, payloads
 from tests.payloads.declaring import Line, declared, one, refusal
@@ -31,6 +31,11 @@ class UnresolvedModel(BaseModel):
         (one(Odd), "Event class One: Unable to generate pydantic-core schema for"),
         (Unresolved, "Event class Unresolved: name 'Nowhere' is not defined"),
         (UnresolvedModel, "Event class UnresolvedModel: name 'Nowhere' is not defined"),
+        # Python's `re` knows it, and pydantic's engine does not.
+        (
+            one(Annotated[str, Field(pattern="^(?!0)a")]),
+            "Event class One: Field 'x': look-around, including look-ahead and look-behind, is not",
+        ),
     ],
 )
 def test_a_class_that_pydantic_can_not_read_is_refused(payload: Any, reason: str):

@@ -3,11 +3,11 @@
 import math
 from datetime import date
 from decimal import Decimal
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 from django.test import override_settings
-from pydantic import BaseModel, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from eda_django import InvalidEvent, payloads
 from eda_django.exceptions import UndecodablePayload
@@ -136,3 +136,47 @@ def test_values_that_are_no_texts_are_masked_as_str_writes_them(value: object):
 def test_secrets_are_masked_the_longest_first_and_short_ones_not_at_all():
     text = payloads.without("4111-1111 of 4111 at 12:30", ["4111", "4111-1111", "12"])
     assert text == "*** of *** at 12:30"
+
+
+class Aliased(BaseModel):
+    model_config = ConfigDict(populate_by_name=True)
+    card_number: Annotated[str, Field(max_length=16)] = Field(alias="cardNumber")
+
+    @field_validator("card_number")
+    @classmethod
+    def _no_spaces(cls, number: str) -> str:
+        if " " in number:
+            raise ValueError(f"{number} has spaces")
+        return number
+
+
+class Holder(BaseModel):
+    cards: list[Aliased]
+
+
+SECRET = "4111222233334444"
+
+
+def spoilt() -> Aliased:
+    card = Aliased(cardNumber=SECRET)
+    card.card_number = int(SECRET)  # type: ignore[assignment]
+    return card
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        (Aliased, spoilt()),
+        (Aliased, {"card_number": f"{SECRET}-12"}),
+        (Aliased, {"cardNumber": f"{SECRET}-12"}),
+        (Aliased, {"card_number": "4111 2222"}),
+        (Holder, {"cards": [{"card_number": f"{SECRET}-12"}]}),
+        (Holder, Holder.model_construct(cards=[spoilt()])),
+    ],
+)
+def test_a_field_of_two_names_is_masked_by_both(kind: type, value: Any) -> None:
+    """G9: REDACT has the name in JSON; a payload may come by the one in the code."""
+    with override_settings(EDA_DJANGO={"REDACT": ["cardNumber"]}):
+        said = refusal(kind, value)
+    assert "4111" not in said
+    assert "cardNumber' " in said.replace("':", "' ")

@@ -13,12 +13,29 @@ from django.test import override_settings
 from pydantic import (
     AfterValidator,
     BaseModel,
+    ConfigDict,
     field_validator,
 )
 
 from eda_django import InvalidEvent, payloads
 from eda_django.exceptions import SubscriberTimeout
-from tests.payloads.declaring import Colour, Line, Tree, declared, one, refusal, there_and_back
+from tests.payloads.declaring import (
+    Colour,
+    Line,
+    Open,
+    Tree,
+    declared,
+    one,
+    refusal,
+    there_and_back,
+)
+
+
+class Constants(BaseModel):
+    """Writes what JSON has no word for as JavaScript does."""
+
+    model_config = ConfigDict(ser_json_inf_nan="constants")
+    x: float
 
 
 @pytest.mark.parametrize(
@@ -72,6 +89,21 @@ from tests.payloads.declaring import Colour, Line, Tree, declared, one, refusal,
         ),
         (float, math.nan, "field 'x' must be a finite number; it is nan (float)."),
         (float, -math.inf, "field 'x' must be a finite number; it is -inf (float)."),
+        (list[float], [1.0, math.nan], "field 'x.1' must be a finite number; it is nan (float)."),
+        (float | int, math.nan, "field 'x' must be a finite number; it is nan (float)."),
+        (Any, math.nan, "field 'x' must be a finite number; it is nan (float)."),
+        (
+            dict[str, Any],
+            {"a": math.inf},
+            "field 'x.a' must be a finite number; it is inf (float).",
+        ),
+        (list, [0, -math.inf], "field 'x.1' must be a finite number; it is -inf (float)."),
+        (Open, Open(a=math.inf), "field 'x.a' must be a finite number; it is inf (float)."),  # type: ignore[call-arg]
+        (
+            Constants,
+            Constants(x=math.inf),
+            "field 'x.x' must be a finite number; it is inf (float).",
+        ),
         (
             int,
             2**64,
@@ -230,6 +262,20 @@ def test_a_number_that_is_none_is_refused_also_where_null_would_do():
     assert there_and_back(made, made(None)).x is None
 
 
+class Words(BaseModel):
+    model_config = ConfigDict(ser_json_inf_nan="strings")
+    x: float
+    y: int | None = None
+
+
+@pytest.mark.parametrize("beside", [None, 1, 2**62])
+def test_a_number_that_is_none_may_be_published_by_a_class_that_has_a_word_for_it(
+    beside: int | None,
+) -> None:
+    """Whatever stands beside it: a null there, or a long number, has the JSON looked at closely."""
+    assert there_and_back(Words, Words(x=-math.inf, y=beside)) == Words(x=-math.inf, y=beside)
+
+
 def test_the_size_is_measured_in_bytes():
     with override_settings(EDA_DJANGO={"MAX_EVENT_BYTES": 20}):
         payloads.encode(declared(None), {"a": "é" * 6})
@@ -271,8 +317,21 @@ class Charged:
 def test_a_field_that_each_reader_would_make_anew_is_refused(payload: Any, field: str) -> None:
     """Or an effect that is known by it would happen twice."""
     assert refusal(type(payload), payload).startswith(
-        f"field '{field}' is another value each time that it is read: "
+        f"field '{field}' is another value where it is read: init=False "
     )
+
+
+@dataclass
+class Paid:
+    status: str = field(default="new", init=False)
+
+
+def test_a_field_that_no_reader_gets_as_it_was_set_is_refused() -> None:
+    """The console would show it as it was set, and the subscriber act on the default."""
+    payload = Paid()
+    assert there_and_back(Paid, payload) == payload
+    payload.status = "paid"
+    assert refusal(Paid, payload).startswith("field 'status' is another value where it is read: ")
 
 
 # Classes that check themselves in their own way

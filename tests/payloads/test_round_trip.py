@@ -2,6 +2,7 @@
 
 import enum
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field, make_dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -202,6 +203,19 @@ def test_times_of_a_night_in_which_clocks_are_changed_are_published(moment: date
     """They are equal to no time of another zone, by PEP 495."""
     made = one(datetime)
     assert there_and_back(made, made(moment)).x.astimezone(UTC) == moment.astimezone(UTC)
+
+
+@pytest.mark.parametrize("annotation", [Any, Iterable[int]])
+@pytest.mark.parametrize("beside", [1, None, 10**18])
+def test_an_iterator_is_written_whatever_stands_beside_it(
+    annotation: Any, beside: int | None
+) -> None:
+    """It can be read once: a second look at it would find it empty."""
+    made = make_dataclass("Made", [("x", annotation), ("beside", int | None)])
+    read = there_and_back(made, made(iter([1, 2]), beside))
+    assert (list(read.x), read.beside) == ([1, 2], beside)
+    read = there_and_back(made, {"x": iter([1, 2]), "beside": beside})
+    assert (list(read.x), read.beside) == ([1, 2], beside)
 
 
 def test_what_a_class_leaves_out_on_purpose_may_be_left_out() -> None:
