@@ -83,7 +83,8 @@ class Execution:
 
     def _decode(self) -> Any:
         stored = self.row.event
-        return payloads.decode(types.get(stored.type), version=stored.version, tree=stored.data)
+        declared = types.get(stored.type)
+        return payloads.decode_text(declared, version=stored.version, text=stored.json_of("data"))
 
     def _require_run(self, returned: Any) -> None:
         """Refuse what a decorator returns that hides an `async def`, or a generator, from us."""

@@ -19,6 +19,7 @@ from .indexes import HotIndex
 from .locking import skip_locked, skip_locked_clause
 from .spelled import SpelledExact, spell
 from .status import FINISHED
+from .unparsed import ParsedLate
 
 MAX_ERROR = 2_000
 
@@ -160,7 +161,7 @@ class OutboxQuerySet(models.QuerySet["OutboxEvent"]):
         return len(ids), window[-1] if is_old and len(window) == limit else 0
 
 
-class OutboxEvent(models.Model):
+class OutboxEvent(ParsedLate):
     """One event as it was published. Written once; only the relay's columns change."""
 
     id = models.BigAutoField(primary_key=True)

@@ -1,7 +1,7 @@
 """From a payload to JSON and back, by the types that its class declares."""
 
 from .adapters import adapter
-from .codec import decode, encode, encode_headers
+from .codec import decode, decode_text, encode, encode_headers
 from .masks import Stray, StrayMasks, addressed, unmasked
 from .redaction import MASK, described, is_redacted, masked, redacted_values, without
 from .trees import text_problem
@@ -13,6 +13,7 @@ __all__ = [
     "adapter",
     "addressed",
     "decode",
+    "decode_text",
     "described",
     "encode",
     "encode_headers",

@@ -53,13 +53,20 @@ def decode(declared: EventType | None, *, version: int, tree: Any) -> Any:
     """
     if declared is None or declared.payload is None:
         return tree
+    return decode_text(declared, version=version, text=dumps(tree))
+
+
+def decode_text(declared: EventType | None, *, version: int, text: str) -> Any:
+    """Do what decode() does, with the payload's JSON as text."""
+    if declared is None or declared.payload is None:
+        return json.loads(text)
     if version > declared.version:
         raise UndecodablePayload(
             f"no running code knows version {version} of {declared.name!r}, this code knows "
             f"version {declared.version}"
         )
     try:
-        return adapter(declared.payload).validate_json(dumps(tree))
+        return adapter(declared.payload).validate_json(text)
     except Exception as error:
         # Not only what pydantic raises: a class may check itself, and raise what it likes. That
         # must cost no attempt, and may be mended by newer code.

@@ -1,7 +1,9 @@
 """What older code does not know waits for newer code."""
 
+import json
 import logging
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from django.db import connection, transaction
@@ -136,3 +138,23 @@ def test_payload_that_ends_the_process_when_read_burns_an_attempt(
     with pytest.raises(SystemExit):
         transport.work()
     assert (only_delivery().status, only_delivery().attempts) == ("pending", 1)
+
+
+@pytest.mark.django_db
+def test_payload_too_large_to_be_parsed_burns_its_own_attempt_and_no_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """G4: if the chunk were parsed before, no attempt would ever tell of which event it died."""
+    chunk = one_chunk(3)
+    parse = json.loads
+
+    def loads(text: str, **options: Any) -> Any:
+        if '"number":1' in text.replace(" ", ""):
+            raise MemoryError
+        return parse(text, **options)
+
+    monkeypatch.setattr(json, "loads", loads)
+    with pytest.raises(MemoryError):
+        run(chunk)
+    rows = Delivery.objects.order_by("pk").values_list("status", "attempts")
+    assert list(rows) == [("succeeded", 1), ("running", 1), ("pending", 0)]

@@ -1,5 +1,7 @@
 """How a chunk is read: as Django would read it, in one statement."""
 
+import json
+import secrets
 from typing import Any
 from uuid import uuid4
 
@@ -7,6 +9,7 @@ import pytest
 
 from eda_django.models import Delivery, OutboxEvent, Status
 from eda_django.models.clock import DatabaseNow
+from eda_django.models.reading import LARGE
 from eda_django.relay import Relay
 from tests.delivery.claiming import queued
 from tests.relaying import Recorder, Statements, happen, on_happened
@@ -76,3 +79,36 @@ def test_what_was_read_knows_its_database() -> None:
     row = there.get()
     [found] = there.startable([row.pk], token=row.claim)
     assert (found._state.db, found.event._state.db) == ("other", "other")
+
+
+def large(row: Delivery) -> dict[str, Any]:
+    """Give a delivery's event more than is read with others. Databases compress what they can."""
+    data = {"text": secrets.token_hex(LARGE)}
+    OutboxEvent.objects.filter(pk=row.event_id).update(data=data)
+    return data
+
+
+def test_what_is_large_is_read_when_it_is_asked_for() -> None:
+    """G4: then an attempt has been counted, and who reads it reads nothing else."""
+    token, ids = queued(2)
+    data = large(Delivery.objects.get(pk=ids[1]))
+    with Statements() as captured:
+        small, big = Delivery.objects.startable(ids, token=token)
+        assert json.loads(small.event.json_of("data")) == {"number": 0}
+        assert (small.event.headers, big.event.headers) == ({}, {})
+        assert len(captured.texts) == 1
+        assert json.loads(big.event.json_of("data")) == data
+        assert len(captured.texts) == 2
+        assert big.event.data == data
+        assert len(captured.texts) == 2
+
+
+def test_what_was_read_as_text_can_be_read_anew() -> None:
+    token, ids = queued()
+    (row,) = Delivery.objects.startable(ids, token=token)
+    OutboxEvent.objects.update(data={"number": 1}, error="odd")
+    row.event.refresh_from_db(fields=["data", "error"])
+    assert (row.event.data, row.event.error) == ({"number": 0}, "odd")
+    row.event.refresh_from_db()
+    assert row.event.data == {"number": 1}
+    assert json.loads(row.event.json_of("data")) == {"number": 1}
