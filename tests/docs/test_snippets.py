@@ -4,14 +4,18 @@ import ast
 import re
 import textwrap
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.db import transaction
+from django.utils import timezone
 
 from eda_django import Event, Retry, publish, subscribes, testing
+from eda_django.models import Delivery
+from tests.delivery.claiming import queued
 from tests.docs.pages import PAGES, ROOT, read
 
 
@@ -94,3 +98,17 @@ def test_recipe_for_dead_letters_gives_them_new_attempts() -> None:
     broken = False
     exec(compile(recipe.text, str(recipe), "exec", dont_inherit=True), {})  # noqa: S102
     assert [(row.status, row.attempts) for row in testing.drain()] == [("succeeded", 1)]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("minutes", "stuck"), [(6, True), (4, False)])
+def test_monitoring_tells_of_workers_that_take_nothing(minutes: int, stuck: bool) -> None:
+    """The relay goes on without them, so that none of the other signs would tell."""
+    [recipe] = [s for s in PYTHON if s.page.name == "operate.md" and "stuck = " in s.text]
+    queued()
+    ago = timezone.now() - timedelta(minutes=minutes)
+    assert Delivery.objects.filter(status="queued").update(lease_until=ago) == 1
+    found: dict[str, Any] = {}
+    text = recipe.text.partition("\nassert ")[0]
+    exec(compile(text, str(recipe), "exec", dont_inherit=True), found)  # noqa: S102
+    assert found["stuck"] is stuck
