@@ -13,7 +13,7 @@ from .connections import connect, default_queue
 BELL_TIMEOUT = 0.5
 # More rings than these say nothing that they do not. Where no relay hears them, not each is to pay
 # for a second command: they are cut down when there are so many.
-MAX_RINGS, TOO_MANY_RINGS = 10, 100
+MAX_RINGS, TOO_MANY_RINGS = 10, 30
 
 
 def bell_key(using: str) -> str:
