@@ -56,10 +56,10 @@ def limit_of(queue: str) -> float | None:
     return seconds if seconds > 0 else None
 
 
-def servers_in_use() -> dict[str, str]:
-    """Return one queue for each Redis server that the running code's deliveries go through."""
+def queues_in_use() -> list[str]:
+    """Return the queues that the running code's deliveries go through, as far as there are any."""
     names = {conf.get("QUEUE"), *(s.queue for s in registry if s.queue)}
-    return {server_of(name): name for name in sorted(names) if has_queue(name)}
+    return sorted(filter(has_queue, names))
 
 
 def server_of(queue: str) -> str:

@@ -9,9 +9,7 @@ from rq import Queue
 from rq.suspension import WORKERS_SUSPENDED
 from rq.worker_registration import WORKERS_BY_QUEUE_KEY
 
-from .. import conf
-from ..registry import registry
-from .connections import connect, has_queue, server_of
+from .connections import connect, queues_in_use, server_of
 from .jobs import answers_of
 
 # Seconds that somebody who looks at a page may have to wait for a Redis that hangs.
@@ -38,9 +36,8 @@ def queue_states() -> list[QueueState] | None:
 
     Two round trips for each Redis server.
     """
-    names = {conf.get("QUEUE"), *(s.queue for s in registry if s.queue)}
     by_server: dict[str, list[str]] = defaultdict(list)
-    for name in sorted(filter(has_queue, names)):
+    for name in queues_in_use():
         by_server[server_of(name)].append(name)
     found = sorted((s for part in by_server.values() for s in _known(part)), key=lambda s: s.name)
     return None if found and all(state.is_away for state in found) else found

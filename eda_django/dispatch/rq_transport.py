@@ -1,5 +1,6 @@
 """Pushing chunks as RQ jobs, asking which of them are alive, and waiting for the doorbell."""
 
+import logging
 import threading
 import time
 from collections import defaultdict
@@ -17,8 +18,10 @@ from ..chunks import Chunk
 from ..exceptions import TransportUnavailable, first_line
 from .backlog import Backlog
 from .bell import bell_key
-from .connections import connect, default_queue, has_queue, server_of, servers_in_use
+from .connections import connect, default_queue, has_queue, queues_in_use, server_of
 from .jobs import alive_in, is_one_keys, job_for
+
+logger = logging.getLogger("eda_django")
 
 # Seconds that a call to Redis may take before Redis counts as away.
 TIMEOUT = 5.0
@@ -32,7 +35,8 @@ class RqTransport:
     """RQ, through django-rq's queues, over connections of its own that are kept.
 
     Queues may live on several Redis servers. One that is away delays what goes through it, and
-    nothing else; only when none answers there is no transport.
+    nothing else, and so does a queue that RQ can't build; only when none answers there is no
+    transport.
     """
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -54,7 +58,7 @@ class RqTransport:
                 by_queue[chunk.queue].append(chunk)
             else:
                 refused[chunk.token] = f"there is no queue {chunk.queue!r} in RQ_QUEUES"
-        down: dict[str, RedisError] = {}
+        failed: dict[str, Exception] = {}
         for name, part in by_queue.items():
             try:
                 with self._reach(name) as queue:
@@ -63,12 +67,12 @@ class RqTransport:
             except Exception as error:
                 lost = self._take_back(name, part) if is_one_keys(error) else part
                 refused |= dict.fromkeys((chunk.token for chunk in lost), _reason(error))
-                if isinstance(error, RedisError) and not is_one_keys(error):
-                    down[name] = error
+                if not is_one_keys(error):
+                    failed[name] = error
             else:
                 self._measure(queue, len(part))
-        if len(down) == len(by_queue):
-            self._require_any_but(down)
+        if len(failed) == len(by_queue):
+            self._require_any_but(failed)
         return refused
 
     def ahead(self) -> Mapping[str, int]:
@@ -80,18 +84,20 @@ class RqTransport:
             if has_queue(name):
                 by_queue[name].append(token)
         alive: set[UUID] = set()
-        down: dict[str, RedisError] = {}
+        failed: dict[str, Exception] = {}
         for name, tokens in by_queue.items():
             try:
                 with self._reach(name) as queue:
                     alive |= alive_in(queue, tokens)
-            except RedisError as error:
+            except Exception as error:
                 # Unknown, so it is asked again after another lease.
                 alive.update(tokens)
                 if not is_one_keys(error):
-                    down[name] = error
-        if len(down) == len(by_queue):
-            self._require_any_but(down)
+                    failed[name] = error
+                if not isinstance(error, RedisError):
+                    logger.error("can't ask queue=%s: %s", name, _reason(error))
+        if len(failed) == len(by_queue):
+            self._require_any_but(failed)
         return alive
 
     def wait(self, seconds: float, *, using: str, wake: threading.Event) -> bool:
@@ -173,25 +179,34 @@ class RqTransport:
                 self._resting[server] = self._clock() + REST
             raise
 
-    def _require_any_but(self, down: Mapping[str, RedisError]) -> None:
-        """Raise TransportUnavailable unless a server answers that is not one of these queues'."""
-        errors: dict[str, RedisError] = {}
-        for name, error in down.items():
-            errors.setdefault(server_of(name), error)
-        for server, name in servers_in_use().items():
-            if server in errors:
+    def _require_any_but(self, failed: Mapping[str, Exception]) -> None:
+        """Raise TransportUnavailable unless a server answers that is not one of these queues'.
+
+        A queue that can't be built tells nothing of its server, so the next one is asked.
+        """
+        away: dict[str, RedisError] = {}
+        unusable: dict[str, Exception] = {}
+        for name, error in failed.items():
+            if isinstance(error, RedisError):
+                away.setdefault(server_of(name), error)
+        for name in queues_in_use():
+            server = server_of(name)
+            if server in away:
                 continue
             try:
                 with self._reach(name) as queue:
                     queue.connection.ping()
                 return
             except RedisError as error:
-                errors[server] = error
+                away[server] = error
+            except Exception as error:
+                unusable[name] = error
         # From here on it is the relay that pauses.
         self._resting.clear()
-        if errors:
-            cause = next(iter(errors.values()))
+        for cause in away.values():
             raise TransportUnavailable(first_line(cause, limit=LINE)) from cause
+        for name, why in unusable.items():
+            raise TransportUnavailable(f"queue {name!r} can't be used: {_reason(why)}") from why
 
 
 def _reason(error: Exception) -> str:
