@@ -54,6 +54,9 @@ class InlineTransport:
     def ahead(self) -> Mapping[str, int]:
         return {}
 
+    def has_queue(self, name: str) -> bool:
+        return True
+
     def alive(self, claims: Mapping[UUID, str]) -> set[UUID]:
         # What this process does not run now, nobody runs: the claims of another inline relay
         # are shown by the delivery that runs.

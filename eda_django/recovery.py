@@ -58,12 +58,14 @@ class Inquiry:
         self,
         using: str,
         transport: Transport,
+        subscriptions: Registry,
         *,
         limit: int,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._using = using
         self._transport = transport
+        self._subscriptions = subscriptions
         self._limit = limit
         self._clock = clock
         self._deliveries = Delivery.objects.using(using)
@@ -111,7 +113,18 @@ class Inquiry:
         claims = {row.claim: row.queue for row in lapsed}
         alive = self._deliveries.running_tokens() & claims.keys()
         alive |= self._transport.alive({t: queue for t, queue in claims.items() if t not in alive})
-        return [row for row in lapsed if row.claim not in alive]
+        return [row for row in lapsed if row.claim not in alive and self._can_tell(row)]
+
+    def _can_tell(self, row: Delivery) -> bool:
+        """Return whether the transport's answer tells of a claim, or the code has moved it.
+
+        A queue that is not there may be newer code's. Its claims, taken back after each lease by a
+        relay of older code, would never reach the end of a queue that is longer.
+        """
+        if self._transport.has_queue(row.queue):
+            return True
+        known = self._subscriptions.get(row.subscriber)
+        return known is not None and (known.queue or conf.get("QUEUE")) != row.queue
 
     def _take_back(self, lost: Sequence[Delivery]) -> None:
         with writing(self._using):

@@ -71,7 +71,9 @@ class Relay:
         self.router = Router(using, subscriptions, self.gathering)
         self.pusher = Pusher(using, self.transport)
         self.floor = Floor(clock=clock)
-        self.inquiry = Inquiry(using, self.transport, limit=self.batch_size, clock=clock)
+        self.inquiry = Inquiry(
+            using, self.transport, subscriptions, limit=self.batch_size, clock=clock
+        )
         self.events = OutboxEvent.objects.using(using)
         self.deliveries = Delivery.objects.using(using)
         self.operations = BulkOperation.objects.using(using)

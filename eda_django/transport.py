@@ -20,6 +20,9 @@ class Transport(Protocol):
     def ahead(self) -> Mapping[str, int]:
         """Return the queues that were behind at the last push, and the jobs before each worker."""
 
+    def has_queue(self, name: str) -> bool:
+        """Return whether it can be asked about claims in this queue."""
+
     def alive(self, claims: Mapping[UUID, str]) -> set[UUID]:
         """Return which claims (token: queue) are still on their way to a worker."""
 

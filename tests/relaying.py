@@ -42,6 +42,8 @@ class Recorder:
         self.is_down = False
         # Queue: the reason why nothing goes through it.
         self.refused: dict[str, str] = {}
+        # Queues that this process has not in its settings.
+        self.missing: set[str] = set()
         # What is not on its way any more.
         self.lost: set[UUID] = set()
         self.asked: list[set[UUID]] = []
@@ -68,6 +70,9 @@ class Recorder:
 
     def ahead(self) -> Mapping[str, int]:
         return self.behind
+
+    def has_queue(self, name: str) -> bool:
+        return name not in self.missing
 
     def alive(self, claims: Mapping[UUID, str]) -> set[UUID]:
         self._note("alive")

@@ -9,6 +9,7 @@ from eda_django.chunks import Chunk
 from eda_django.models import Delivery
 from eda_django.models.clock import after
 from eda_django.recovery import READS, Inquiry
+from eda_django.registry import registry
 from eda_django.relay import Relay
 from tests.relaying import (
     Recorder,
@@ -159,7 +160,7 @@ def test_leases_that_end_in_one_moment_are_asked_about_together() -> None:
     transport = relayed(READS + 2)
     Delivery.objects.update(lease_until=after(-1))
     transport.lost.update(chunk.token for chunk in transport.chunks)
-    assert Inquiry("default", transport, limit=1).ask() == READS + 2
+    assert Inquiry("default", transport, registry, limit=1).ask() == READS + 2
     assert set(statuses()) == {"pending"}
 
 
@@ -173,7 +174,7 @@ def test_page_may_end_at_any_moment(fraction: str) -> None:
     for chunk in others:
         lapse_at(chunk, f"2026-01-01 00:00:00.{fraction}")
     lapse_at(last, "2026-01-01 00:00:01.000000")
-    inquiry = Inquiry("default", transport, limit=1)
+    inquiry = Inquiry("default", transport, registry, limit=1)
     assert inquiry.ask() == 2 * READS - len(last.delivery_ids)
     assert inquiry.ask() == len(last.delivery_ids)
     assert inquiry.ask() == 0

@@ -78,6 +78,9 @@ class RqTransport:
     def ahead(self) -> Mapping[str, int]:
         return self._backlog.ahead()
 
+    def has_queue(self, name: str) -> bool:
+        return has_queue(name)
+
     def alive(self, claims: Mapping[UUID, str]) -> set[UUID]:
         by_queue: dict[str, list[UUID]] = defaultdict(list)
         for token, name in claims.items():

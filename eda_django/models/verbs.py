@@ -138,7 +138,8 @@ class DeliveryQuerySet(OperatorVerbs["Delivery"]):
         rows = self.filter(status=Status.QUEUED, lease_until__lte=DatabaseNow())
         if since:
             rows = rows.filter(lease_until__gte=since)
-        rows = rows.only("id", "token", "queue", "lease_until").order_by("lease_until")
+        rows = rows.only("id", "token", "subscriber", "queue", "lease_until")
+        rows = rows.order_by("lease_until")
         found = list(rows[:limit])
         if len(found) == limit:
             last = found[-1].leased_until
