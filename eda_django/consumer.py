@@ -203,8 +203,10 @@ class ChunkRun:
     def _call(self, work: Execution) -> None:
         try:
             work.call()
-        except BaseException:
+        except BaseException as error:
             abandon_statement(self.using)
+            # Texts are read and masked, which takes its time: the row had better be locked still.
+            work.judge(error)
             raise
 
     def _acknowledge(self, work: Execution, following: Execution | None) -> tuple[bool, bool]:
@@ -230,7 +232,7 @@ class ChunkRun:
         self, work: Execution, error: BaseException, following: Execution | None
     ) -> bool:
         """Record how the attempt ended, and start the following with the same statement."""
-        verdict = work.judge(error)
+        verdict = work.verdict(error)
         # The failure may have been the connection's own, or have come in the middle of a BEGIN.
         untangle(self.inside)
         revive(self.using)

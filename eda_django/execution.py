@@ -43,6 +43,8 @@ class Execution:
     # The seconds one attempt may take; None for no limit.
     timeout: float | None
     began_at: float = field(default=0.0)
+    # What the subscriber raised, and what becomes of the delivery then.
+    _judged: tuple[BaseException, Verdict] | None = field(default=None, init=False)
 
     @property
     def pk(self) -> int:
@@ -110,8 +112,17 @@ class Execution:
                 f"{self.timeout:g} s."
             ) from error
 
-    def judge(self, error: BaseException) -> Verdict:
+    def judge(self, error: BaseException) -> None:
         """Decide what becomes of the delivery after its subscriber raised `error`."""
+        self._judged = error, self._judge(error)
+
+    def verdict(self, error: BaseException) -> Verdict:
+        """Return what was decided after `error`, once; decide now if that is none of judge()'s."""
+        # Not kept: an exception holds on to all that its frames hold.
+        judged, self._judged = self._judged, None
+        return judged[1] if judged and judged[0] is error else self._judge(error)
+
+    def _judge(self, error: BaseException) -> Verdict:
         return judge(
             self.row,
             error,
