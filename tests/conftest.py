@@ -3,12 +3,13 @@
 import gc
 import os
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 import redis
 from django.conf import settings
 from django.core.management.commands import flush
-from django.db import connections
+from django.db import DEFAULT_DB_ALIAS, connections, transaction
 
 from eda_django import dispatch
 from eda_django.events import types
@@ -68,6 +69,20 @@ def django_db_setup(django_db_setup: None) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(flush, "sql_flush", databases.sql_flush)
         patch.setattr(flush, "emit_post_migrate_signal", lambda *args: None)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def callers_transaction(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Stand for a caller's transaction in tests that run in one of their own, which is none."""
+    marker = request.node.get_closest_marker("django_db")
+    if marker is None or marker.kwargs.get("transaction") or marker.kwargs.get("reset_sequences"):
+        yield
+        return
+    request.getfixturevalue("db")
+    with ExitStack() as stack:
+        for alias in marker.kwargs.get("databases", [DEFAULT_DB_ALIAS]):
+            stack.enter_context(transaction.atomic(using=alias))
         yield
 
 

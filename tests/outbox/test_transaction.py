@@ -7,7 +7,7 @@ import pytest
 from asgiref.sync import async_to_sync, sync_to_async
 from django.db import connections, transaction
 from django.http import HttpRequest, HttpResponse
-from django.test import Client, override_settings
+from django.test import Client, TestCase, override_settings
 from django.urls import path
 
 from eda_django import InvalidEvent, NotInTransaction, UnknownDatabase, publish, publish_many
@@ -107,6 +107,21 @@ def test_publishing_outside_a_transaction_is_refused(name: str, call: Callable[.
     with transaction.atomic(), pytest.raises(NotInTransaction, match="on database 'other'"):
         call(Noted("a"), using="other")
     assert texts() == texts("other") == []
+
+
+class TestInATestCase(TestCase):
+    """What raises in production raises in a test, too: its transaction is not the caller's."""
+
+    def test_publishing_outside_a_transaction_is_refused(self) -> None:
+        """G1"""
+        for call in (lambda: publish(Noted("a")), lambda: publish_many([Noted("a")])):
+            with pytest.raises(NotInTransaction, match="was called outside a transaction"):
+                call()
+
+    def test_publishing_inside_one_is_not(self) -> None:
+        with transaction.atomic():
+            publish(Noted("b"))
+        assert texts() == ["b"]
 
 
 @pytest.mark.django_db(transaction=True)
