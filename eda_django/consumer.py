@@ -264,8 +264,8 @@ class ChunkRun:
     ) -> bool:
         """Deal with an error after the commit: an on_commit hook's, or a connection's.
 
-        Or with one of a slow subscriber, whose rollback freed the row and let a relay have it:
-        the relay records a lost worker, so the log is where the true error can be read.
+        Or with one of a slow subscriber, whose worker stood still after the rollback, and was
+        taken for lost: a relay has recorded that, so the true error can be read in the log alone.
         """
         if self._holds(Status.SUCCEEDED, work):
             logger.error("error after the commit delivery=%s", work.pk, exc_info=verdict.exc_info)

@@ -2,8 +2,9 @@
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
+from uuid import UUID
 
 from . import conf
 from .conf import MAX_BATCH
@@ -21,30 +22,74 @@ logger = logging.getLogger("eda_django")
 READS = 10
 # Seconds until a lost delivery is asked about again that somebody held.
 SOON = 1.0
+# Seconds for which a row must have been free before its worker is taken for lost.
+GRACE = 1.0
 
 
-def recover_running(using: str, subscriptions: Registry, *, limit: int) -> int:
-    """Record attempts as failed whose worker is gone; return how many. Frees their neighbours."""
-    deliveries = Delivery.objects.using(using)
-    verdicts: list[tuple[Delivery, Verdict]] = []
-    with writing(using):
-        for row in deliveries.lock_lapsed_running(limit):
-            subscription = subscriptions.get(row.subscriber)
-            verdict = judge_lost(row, retry=subscription.retry if subscription else None)
-            assert verdict.failed_attempt
-            # First: each statement has its own time, and what died must not seem to have done so
-            # before the attempt ended.
-            verdict.failed_attempt.save(using=using, force_insert=True)
-            deliveries.settle(row.pk, verdict.outcome, token=row.claim, then=None, lease=0.0)
-            verdicts.append((row, verdict))
-        if verdicts:
-            # A worker runs one delivery at a time: with that one lost, the rest of its chunk is.
-            rest = deliveries.queued_under({row.claim for row, _ in verdicts})
-            for start in range(0, len(rest), MAX_BATCH):
-                deliveries.requeue(rest[start : start + MAX_BATCH])
-    for row, verdict in verdicts:
-        verdict.announce(row)
-    return len(verdicts)
+class LostWorkers:
+    """Records attempts as failed whose worker is gone: whose row nobody holds at two looks.
+
+    A slow subscriber's row is free for a moment when it fails, between the rollback and the
+    record of how it ended. To be found there by chance must not cost it an attempt.
+    """
+
+    def __init__(
+        self,
+        using: str,
+        subscriptions: Registry,
+        *,
+        limit: int,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._using = using
+        self._subscriptions = subscriptions
+        self._limit = limit
+        self._clock = clock
+        self._deliveries = Delivery.objects.using(using)
+        # Row, claim and attempt that the last look found free, and since when each look has.
+        self._seen: dict[tuple[int, UUID, int], float] = {}
+
+    @property
+    def are_suspected(self) -> bool:
+        """Whether the last look found any that only another one can tell of."""
+        return bool(self._seen)
+
+    def recover(self) -> int:
+        """Record what has been free for GRACE by now; return how many. Frees their neighbours."""
+        seen: dict[tuple[int, UUID, int], float] = {}
+        verdicts: list[tuple[Delivery, Verdict]] = []
+        with writing(self._using):
+            rows = self._deliveries.lock_lapsed_running(self._limit)
+            now = self._clock()
+            for row in rows:
+                attempt = row.pk, row.claim, row.attempts
+                since = self._seen.get(attempt, now)
+                if now - since < GRACE:
+                    seen[attempt] = since
+                else:
+                    verdicts.append((row, self._record(row)))
+            if verdicts:
+                # A worker runs one delivery at a time: with it, the rest of its chunk is lost.
+                self._give_back({row.claim for row, _ in verdicts})
+        self._seen = seen
+        for row, verdict in verdicts:
+            verdict.announce(row)
+        return len(verdicts)
+
+    def _record(self, row: Delivery) -> Verdict:
+        subscription = self._subscriptions.get(row.subscriber)
+        verdict = judge_lost(row, retry=subscription.retry if subscription else None)
+        assert verdict.failed_attempt
+        # First: each statement has its own time, and what died must not seem to have done so
+        # before the attempt ended.
+        verdict.failed_attempt.save(using=self._using, force_insert=True)
+        self._deliveries.settle(row.pk, verdict.outcome, token=row.claim, then=None, lease=0.0)
+        return verdict
+
+    def _give_back(self, tokens: Iterable[UUID]) -> None:
+        rest = self._deliveries.queued_under(tokens)
+        for start in range(0, len(rest), MAX_BATCH):
+            self._deliveries.requeue(rest[start : start + MAX_BATCH])
 
 
 class Inquiry:

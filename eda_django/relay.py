@@ -23,7 +23,7 @@ from .models.status import UNDECODABLE, UNKNOWN_SUBSCRIBER
 from .outage import Outage
 from .pulse import Pulse
 from .pushing import Pusher
-from .recovery import Inquiry, recover_running
+from .recovery import GRACE, Inquiry, LostWorkers
 from .registry import Registry, registry
 from .repeats import Repeats
 from .routing import Router
@@ -71,9 +71,9 @@ class Relay:
         self.router = Router(using, subscriptions, self.gathering)
         self.pusher = Pusher(using, self.transport)
         self.floor = Floor(clock=clock)
-        self.inquiry = Inquiry(
-            using, self.transport, subscriptions, limit=self.batch_size, clock=clock
-        )
+        size = self.batch_size
+        self.lost_workers = LostWorkers(using, subscriptions, limit=size, clock=clock)
+        self.inquiry = Inquiry(using, self.transport, subscriptions, limit=size, clock=clock)
         self.events = OutboxEvent.objects.using(using)
         self.deliveries = Delivery.objects.using(using)
         self.operations = BulkOperation.objects.using(using)
@@ -107,7 +107,7 @@ class Relay:
         self.gathering.most = 0.0
         self.retry_known()
         self.inquiry.restart()
-        total = 0
+        total, has_waited = 0, False
         with Repeats(self.using) as repeats:
             while not self.stopping.is_set():
                 outlook = self._look(self.floor.begin())
@@ -115,8 +115,13 @@ class Relay:
                 if not moved and outlook.floor:
                     moved = self.relay(self._look(0))
                 total += moved
+                has_waited = has_waited and not moved
                 if repeats.are_all(moved):
-                    break
+                    if has_waited or not self.lost_workers.are_suspected:
+                        break
+                    # Nobody else takes the second look, where it runs by cron.
+                    has_waited = True
+                    self.stopping.wait(GRACE)
         return total
 
     def turn(self, *, has_rung: bool = False) -> float:
@@ -202,8 +207,7 @@ class Relay:
 
     def reconcile(self) -> int:
         """Find out what became of claims whose lease is over; return how many were looked at."""
-        recovered = recover_running(self.using, self.subscriptions, limit=self.batch_size)
-        return recovered + self.inquiry.ask()
+        return self.lost_workers.recover() + self.inquiry.ask()
 
     def operate(self) -> int:
         """Do the next batch of a bulk operation; return 1 if there was one to do."""

@@ -1,10 +1,12 @@
-"""What the tests of recovery share: a chunk under one claim, and a worker that dies."""
+"""What the tests of recovery share: a chunk, a worker that dies, and a first look."""
 
 from typing import Any
 from uuid import uuid4
 
 from eda_django.chunks import Chunk
 from eda_django.models import Delivery
+from eda_django.recovery import GRACE
+from eda_django.relay import Relay
 from tests.relaying import (
     Recorder,
     on_happened,
@@ -36,3 +38,14 @@ def die_at(chunk: Chunk, place: int) -> None:
 
 def attempts() -> list[int]:
     return list(Delivery.objects.order_by("pk").values_list("attempts", flat=True))
+
+
+def seen_before(relay: Relay) -> Relay:
+    """Have a relay see what is free and lapsed, as if that were a look a second ago."""
+    workers, clock = relay.lost_workers, relay.lost_workers._clock
+    workers._clock = lambda: clock() - GRACE
+    try:
+        assert workers.recover() == 0
+    finally:
+        workers._clock = clock
+    return relay

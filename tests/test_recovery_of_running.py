@@ -13,10 +13,9 @@ from eda_django.consumer import ChunkRun, consume
 from eda_django.execution import Execution
 from eda_django.models import Attempt, Delivery
 from eda_django.models.clock import after
-from eda_django.recovery import recover_running
 from eda_django.registry import registry
 from eda_django.relay import Relay
-from tests.recovering import attempts, die_at, one_chunk
+from tests.recovering import attempts, die_at, one_chunk, seen_before
 from tests.relaying import (
     Recorder,
     in_threads,
@@ -40,7 +39,7 @@ def test_killed_worker_costs_one_attempt_to_what_ran_and_none_to_its_neighbours(
     die_at(chunk, 2)
     # Only the lease of what ran: its neighbours need not wait for theirs.
     Delivery.objects.filter(status="running").update(lease_until=after(-1))
-    Relay(transport=transport).drain()
+    seen_before(Relay(transport=transport)).drain()
     assert attempts() == [1, 1, 1, 0, 0]
     assert statuses() == ["succeeded", "succeeded", "pending", "queued", "queued"]
     lost = Delivery.objects.order_by("pk")[2]
@@ -62,8 +61,9 @@ def test_neighbours_are_taken_back_as_many_at_once_as_a_statement_can_name(
     transport = Recorder()
     die_at(one_chunk(6, transport), 0)
     lapse_leases()
+    relay = seen_before(Relay(transport=transport))
     with CaptureQueriesContext(connection) as captured:
-        recover_running("default", registry, limit=10)
+        relay.lost_workers.recover()
     assert statuses() == ["pending"] * 6
     taken_back = [q["sql"] for q in captured if re.match("UPDATE .*token.* IN ", q["sql"], re.S)]
     assert len(taken_back) == 3
@@ -76,7 +76,7 @@ def test_what_ran_when_its_worker_died_runs_alone_from_then_on() -> None:
     chunk = one_chunk(5, transport)
     die_at(chunk, 0)
     lapse_leases()
-    relay = Relay(transport=transport)
+    relay = seen_before(Relay(transport=transport))
     relay.drain()
     for each in transport.chunks:
         Delivery.objects.release(each.token, each.delivery_ids)
@@ -100,7 +100,7 @@ def test_delivery_that_kills_every_worker_ends_as_a_dead_letter(
         transport.chunks.clear()
         die_at(chunk, 0)
         lapse_leases()
-        relay.drain()
+        seen_before(relay).drain()
         assert only_delivery().attempts == number
     assert only_delivery().status == "dead"
     assert transport.chunks == []
@@ -120,7 +120,7 @@ def test_lost_worker_of_an_unknown_subscriber_never_makes_a_dead_letter() -> Non
     Delivery.objects.update(attempts=1000)
     lapse_leases()
     registry.remove("t.sub")
-    Relay(transport=transport).drain()
+    seen_before(Relay(transport=transport)).drain()
     assert (only_delivery().status, only_delivery().attempts) == ("pending", 1000)
 
 
@@ -158,7 +158,7 @@ def test_worker_that_was_taken_for_dead_changes_nothing() -> None:
         def _start(self, work: Any) -> bool:
             started = super()._start(work)
             lapse_leases()
-            Relay(transport=transport).drain()
+            seen_before(Relay(transport=transport)).drain()
             return started
 
     assert Paused(chunk.token, using="default").run(chunk.delivery_ids) == 0
@@ -178,7 +178,7 @@ def test_two_relays_record_a_lost_worker_once() -> None:
     chunk = one_chunk(4, transport)
     die_at(chunk, 1)
     lapse_leases()
-    relays = [Relay(transport=Recorder()) for _ in range(2)]
+    relays = [seen_before(Relay(transport=Recorder())) for _ in range(2)]
 
     def twice(relay: Relay) -> Callable[[], None]:
         def work() -> None:

@@ -9,6 +9,7 @@ from eda_django import Event, Retry, publish
 from eda_django.models import Attempt, Delivery
 from eda_django.relay import Relay
 from tests.consumer.running import one_chunk, run
+from tests.recovering import seen_before
 from tests.relaying import Recorder, Statements, in_threads, lapse_leases, statuses, write
 
 
@@ -23,7 +24,7 @@ def test_hook_that_takes_longer_than_a_lease_costs_the_next_delivery_no_attempt(
 
     def reconcile() -> None:
         lapse_leases()
-        relay.reconcile()
+        seen_before(relay).reconcile()
 
     def subscriber(seen: Event[Any]) -> None:
         ran.append(seen.data["number"])

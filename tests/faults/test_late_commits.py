@@ -33,6 +33,7 @@ from tests.faults.fence import Row, changed_since, deliveries, only_under
 from tests.faults.freezing import FrozenWorker, Link, freezing
 from tests.faults.transactions import Transaction
 from tests.faults.writers import ATOMIC, BARE, effects, subscribe
+from tests.recovering import seen_before
 from tests.relay.standing_in import Clock
 from tests.relaying import lapse_leases
 from tests.testapp.models import Effect
@@ -205,7 +206,7 @@ class LateCommits(RuleBasedStateMachine):
         """Have another relay find out what became of claims, and push again what was lost."""
         for _ in range(2):
             self.time_passes(empties_redis=empties_redis)
-            self.new_relay().poll()
+            seen_before(self.new_relay()).poll()
 
     def take(self, which: int) -> Chunk:
         if not self.transport.chunks:

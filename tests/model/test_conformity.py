@@ -13,8 +13,9 @@ from eda_django.consumer import consume
 from eda_django.failures import describe
 from eda_django.models import Attempt, Delivery, NewDelivery, outcomes
 from eda_django.models.clock import after
-from eda_django.recovery import Inquiry, recover_running
+from eda_django.recovery import Inquiry
 from eda_django.registry import registry
+from eda_django.relay import Relay
 from tests.delivery.claiming import relayed_event
 from tests.model import relays, verbs, workers
 from tests.model.rules import FAULT, STEP, Rules
@@ -31,6 +32,8 @@ from tests.model.state import (
     initial,
 )
 from tests.model.state import Delivery as Row
+from tests.recovering import seen_before
+from tests.relaying import Recorder
 from tests.testapp.models import Effect
 
 pytestmark = pytest.mark.django_db
@@ -229,7 +232,10 @@ def test_recover_running_is_the_models(table: Table):
         found = relays.steps(state_of(rows), 0, RULES)
         return next((s.after.deliveries for s in found if "lost, COMMIT" in s.label), rows)
 
-    table.compare(lambda: recover_running("default", registry, limit=10), model)
+    def recover() -> None:
+        seen_before(Relay(transport=Recorder())).lost_workers.recover()
+
+    table.compare(recover, model)
 
 
 @pytest.mark.parametrize("alive", [(), (1,), (2,), (1, 2)])

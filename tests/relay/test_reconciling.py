@@ -5,6 +5,7 @@ import pytest
 from eda_django.models import Attempt, Delivery
 from eda_django.models.clock import after
 from eda_django.relay import Relay
+from tests.recovering import seen_before
 from tests.relay.standing_in import nothing
 from tests.relaying import Recorder, happen, on_happened
 
@@ -25,7 +26,7 @@ def lapsed(count: int, status: str, *, using: str = "default") -> Recorder:
 @pytest.mark.django_db(transaction=True)
 def test_no_more_are_recorded_as_lost_than_a_batch_has() -> None:
     relay = Relay(transport=lapsed(5, "running"), batch_size=2)
-    assert [relay.reconcile() for _ in range(4)] == [2, 2, 1, 0]
+    assert [seen_before(relay).reconcile() for _ in range(4)] == [2, 2, 1, 0]
 
 
 @pytest.mark.django_db(transaction=True)
@@ -33,7 +34,7 @@ def test_what_was_lost_with_its_worker_and_what_is_slow_are_both_counted() -> No
     transport = lapsed(3, "queued")
     first = Delivery.objects.earliest("pk")
     Delivery.objects.filter(pk=first.pk).update(status="running", token="0" * 32, attempts=1)
-    assert Relay(transport=transport).reconcile() == 3
+    assert seen_before(Relay(transport=transport)).reconcile() == 3
 
 
 @pytest.mark.django_db(transaction=True)
@@ -50,10 +51,10 @@ def test_it_is_done_on_the_relays_own_database(status: str, attempts: int) -> No
     """G12."""
     transport = lapsed(2, status, using="other")
     transport.lost = {chunk.token for chunk in transport.chunks}
-    Relay(transport=transport).reconcile()
+    seen_before(Relay(transport=transport)).reconcile()
     rows = Delivery.objects.using("other")
     assert set(rows.values_list("status", flat=True)) == {status}
-    Relay(using="other", transport=transport).reconcile()
+    seen_before(Relay(using="other", transport=transport)).reconcile()
     assert set(rows.values_list("status", flat=True)) == {"pending"}
     assert Attempt.objects.using("other").count() == attempts
     assert Attempt.objects.count() == 0
