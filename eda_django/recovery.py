@@ -134,7 +134,7 @@ class Inquiry:
 
     def looked(self, lapse_in: float | None) -> None:
         """Note in how many seconds the next lease ends that is still to be asked about."""
-        self._is_through = lapse_in is None or lapse_in > 0
+        self._is_through = self._is_through or lapse_in is None or lapse_in > 0
 
     def next_in(self, at_most: float) -> float:
         """Return the seconds until the next round; `at_most` if it is later, or asks nobody."""
@@ -152,6 +152,8 @@ class Inquiry:
             for start in range(0, len(lost), self._limit):
                 self._take_back(lost[start : start + self._limit])
             self._since = lapsed[-1].leased_until + MOMENT
+        # Not only when a look finds nothing more: leases may end faster than it comes.
+        self._is_through = len(lapsed) < self._limit * READS
         return len(lapsed)
 
     def _lost_of(self, lapsed: Sequence[Delivery]) -> list[Delivery]:

@@ -1,6 +1,8 @@
 """Asking what became of claims that no worker has started: in rounds, and without writing."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from uuid import uuid4
 
 import pytest
 from django.db import connection, connections, transaction
@@ -203,3 +205,53 @@ def test_lost_delivery_that_somebody_holds_is_asked_about_again_soon() -> None:
     clock.now += 1
     relay.turn()
     assert statuses() == ["pending"]
+
+
+def one_claim_each(count: int) -> Recorder:
+    """Let deliveries wait in their queue, each under a claim of its own."""
+    on_happened(write)
+    transport = relayed(count)
+    transport.chunks = [replace(c, token=uuid4(), delivery_ids=(pk,)) for c, pk in each(transport)]
+    for chunk in transport.chunks:
+        Delivery.objects.filter(pk__in=chunk.delivery_ids).update(token=chunk.token)
+    return transport
+
+
+def each(transport: Recorder) -> list[tuple[Chunk, int]]:
+    return [(chunk, pk) for chunk in transport.chunks for pk in chunk.delivery_ids]
+
+
+def lapsed_for(chunk: Chunk, seconds: float) -> None:
+    Delivery.objects.filter(token=chunk.token).update(lease_until=after(-seconds))
+
+
+@pytest.mark.django_db
+def test_leases_that_end_all_the_time_do_not_put_off_the_next_round() -> None:
+    """G2: not even where each look finds one, because looks are rare."""
+    transport, clock = one_claim_each(int(LEASE) + 3), Clock()
+    early, *others = transport.chunks
+    inquiry = Inquiry("default", transport, registry, limit=5, clock=clock)
+    lapsed_for(early, 1000)
+    for place, chunk in enumerate(others):
+        lapsed_for(chunk, 999 - place)
+        inquiry.go_on()
+        inquiry.looked(-0.1)
+        assert inquiry.ask() > 0
+        transport.lost.add(early.token)
+        clock.now += 1
+    assert Delivery.objects.get(pk=early.delivery_ids[0]).status == "pending"
+    # In two rounds, and of none more often.
+    asked = [sum(c.token in tokens for tokens in transport.asked) for c in transport.chunks]
+    assert max(asked) == 2
+
+
+@pytest.mark.django_db
+def test_round_that_was_through_remains_so_whatever_lease_ends_then() -> None:
+    clock = Clock()
+    inquiry = Inquiry("default", waiting(1), registry, limit=1, clock=clock)
+    assert inquiry.ask() == 1
+    inquiry.looked(-0.1)
+    assert inquiry.go_on() is not None
+    assert inquiry.next_in(60.0) == LEASE
+    clock.now += LEASE
+    assert inquiry.go_on() is None
