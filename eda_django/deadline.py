@@ -9,6 +9,10 @@ from types import FrameType
 
 from .exceptions import SubscriberTimeout
 
+# Seconds in which to acknowledge what was done in time, where RQ's limit has passed meanwhile: that
+# was set when the job was pushed, perhaps by code that allowed the subscriber less.
+GRACE = 5.0
+
 
 @contextmanager
 def time_limit(seconds: float | None, name: str) -> Iterator[None]:
@@ -26,10 +30,10 @@ def time_limit(seconds: float | None, name: str) -> Iterator[None]:
 
     def expire(signum: int, frame: FrameType | None) -> None:
         # RQ's limit counts again from here: the subscriber may swallow this exception.
-        restore()
+        restore(at_least=0.001)
         raise SubscriberTimeout(f"Subscriber {name!r} took longer than its timeout, {seconds:g} s.")
 
-    def restore() -> None:
+    def restore(at_least: float) -> None:
         nonlocal is_over
         if is_over:
             return
@@ -39,7 +43,7 @@ def time_limit(seconds: float | None, name: str) -> Iterator[None]:
         signal.signal(signal.SIGALRM, signal.SIG_DFL if outer is None else outer)
         if outer_left:
             left = outer_left - (time.monotonic() - started)
-            signal.setitimer(signal.ITIMER_REAL, max(left, 0.001))
+            signal.setitimer(signal.ITIMER_REAL, max(left, at_least))
 
     outer_left, _ = signal.setitimer(signal.ITIMER_REAL, 0)
     outer = signal.signal(signal.SIGALRM, expire)
@@ -47,4 +51,4 @@ def time_limit(seconds: float | None, name: str) -> Iterator[None]:
     try:
         yield
     finally:
-        restore()
+        restore(at_least=GRACE)

@@ -8,6 +8,7 @@ from types import FrameType
 
 import pytest
 
+from eda_django import deadline
 from eda_django.deadline import time_limit
 from eda_django.exceptions import SubscriberTimeout
 
@@ -63,16 +64,40 @@ def test_limit_of_rq_is_set_again_less_the_time_that_passed() -> None:
 
 
 @pytest.mark.usefixtures("rq_limit")
-def test_limit_of_rq_that_has_passed_meanwhile_is_enforced_at_once() -> None:
+def test_limit_of_rq_that_has_passed_meanwhile_leaves_time_to_acknowledge(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It may be of older code, which allowed less; what was done in time by this code's is done."""
     signal.setitimer(signal.ITIMER_REAL, 0.05)
 
     def overrun() -> None:
+        with time_limit(30, "a.b"):
+            spin(0.2)
+        assert 4 < signal.getitimer(signal.ITIMER_REAL)[0] <= 5
+        monkeypatch.setattr(deadline, "GRACE", 0.05)
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
         with time_limit(30, "a.b"):
             spin(0.2)
         spin(10)
 
     with pytest.raises(JobTimeout):
         overrun()
+
+
+@pytest.mark.usefixtures("rq_limit")
+def test_limit_of_rq_that_has_passed_too_is_enforced_at_once_on_whoever_took_too_long() -> None:
+    signal.setitimer(signal.ITIMER_REAL, 0.05)
+
+    def stubborn() -> None:
+        with time_limit(0.2, "a.b"):
+            try:
+                spin(10)
+            except SubscriberTimeout:
+                spin(1)
+                pytest.fail("nothing came")
+
+    with pytest.raises(JobTimeout):
+        stubborn()
 
 
 @pytest.mark.usefixtures("rq_limit")
