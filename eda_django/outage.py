@@ -3,6 +3,8 @@
 import logging
 import random
 
+from django.db import connections
+
 from .exceptions import first_line
 
 logger = logging.getLogger("eda_django")
@@ -36,3 +38,12 @@ class Outage:
         if self:
             logger.info("relay works again name=%s", self._name)
             self.pause = 0.0
+
+
+def database_trouble(using: str) -> str:
+    """Say what an error of the database means for a relay: asked after it, and outside a block."""
+    connection = connections[using]
+    if connection.connection is not None and connection.is_usable():
+        # A deadlock, a lock that was waited for too long: nothing has changed, nobody is away.
+        return "relay turn was undone by the database, it is tried again"
+    return "relay has lost its database, it tries again until it is back"

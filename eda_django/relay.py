@@ -2,6 +2,7 @@
 
 import logging
 import os
+import random
 import socket
 import threading
 import time
@@ -20,10 +21,10 @@ from .inline import InlineTransport
 from .models import BulkOperation, Delivery, OutboxEvent, Outlook, look
 from .models.locking import writing
 from .models.status import UNDECODABLE, UNKNOWN_SUBSCRIBER
-from .outage import Outage
+from .outage import Outage, database_trouble
 from .pulse import Pulse
 from .pushing import Pusher
-from .recovery import GRACE, Inquiry, LostWorkers
+from .recovery import Inquiry, LostWorkers
 from .registry import Registry, registry
 from .repeats import Repeats
 from .routing import Router
@@ -35,8 +36,9 @@ logger = logging.getLogger("eda_django")
 # Seconds between two rounds of pruning.
 PRUNING = 60.0
 # Seconds until the next look when everything due is in other hands: another relay's, or, for a
-# lapsed lease, those of a subscriber that is slow.
-CONTENDED, SLOW = 0.1, 1.0
+# lapsed lease, those of a subscriber that is slow. Relays take up to LONGER of these, each its own
+# time: a row that one looks at is locked for the others that look in the same moment.
+CONTENDED, SLOW, LONGER = 0.1, 1.0, 1.3
 
 
 class Relay:
@@ -71,6 +73,7 @@ class Relay:
         self.router = Router(using, subscriptions, self.gathering)
         self.pusher = Pusher(using, self.transport)
         self.floor = Floor(clock=clock)
+        self.slow = SLOW * random.uniform(1.0, LONGER)
         size = self.batch_size
         self.lost_workers = LostWorkers(using, subscriptions, limit=size, clock=clock)
         self.inquiry = Inquiry(using, self.transport, subscriptions, limit=size, clock=clock)
@@ -121,7 +124,7 @@ class Relay:
                         break
                     # Nobody else takes the second look, where it runs by cron.
                     has_waited = True
-                    self.stopping.wait(GRACE)
+                    self.stopping.wait(self.slow)
         return total
 
     def turn(self, *, has_rung: bool = False) -> float:
@@ -138,7 +141,7 @@ class Relay:
                 error, "relay has lost its transport, it tries again until it is back"
             )
         except (OperationalError, InterfaceError) as error:
-            return self._lose(error, self._database_trouble())
+            return self._lose(error, database_trouble(self.using))
         except Exception:
             logger.exception("relay turn failed name=%s", self.name)
             return self._back_off()
@@ -157,12 +160,12 @@ class Relay:
         if outlook.floor:
             if seconds := self.floor.until_sweep():
                 seconds = min(seconds, self.poll_interval)
-                return outlook.next_in(seconds, contended=CONTENDED, slow=SLOW)
+                return outlook.next_in(seconds, contended=CONTENDED, slow=self.slow)
             outlook = self._look(0)
             if self.relay(outlook):
                 return 0.0
         seconds = self.inquiry.next_in(self.poll_interval)
-        return outlook.next_in(seconds, contended=CONTENDED, slow=SLOW)
+        return outlook.next_in(seconds, contended=CONTENDED, slow=self.slow)
 
     def relay(self, outlook: Outlook) -> int:
         """Do the work in sight; return how many rows were moved on."""
@@ -175,7 +178,7 @@ class Relay:
             self.gathering.is_held_up = False
         if outlook.must_reconcile and self.clock() >= self._next_reconcile:
             changed = self.reconcile()
-            self._next_reconcile = self.clock() + (0.0 if changed else SLOW)
+            self._next_reconcile = self.clock() + (0.0 if changed else self.slow)
             moved += changed
         if outlook.must_operate:
             moved += self.operate()
@@ -284,13 +287,6 @@ class Relay:
     def _lose(self, error: Exception, what: str) -> float:
         self.outage.report(error, what)
         return self._back_off()
-
-    def _database_trouble(self) -> str:
-        connection = connections[self.using]
-        if connection.connection is not None and connection.is_usable():
-            # A deadlock, a lock that was waited for too long: nothing has changed, nobody is away.
-            return "relay turn was undone by the database, it is tried again"
-        return "relay has lost its database, it tries again until it is back"
 
     def _back_off(self) -> float:
         connection = connections[self.using]

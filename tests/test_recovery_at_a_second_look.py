@@ -120,8 +120,8 @@ def test_lost_worker_is_recorded_at_the_second_look_and_not_sooner() -> None:
 def test_relay_that_saw_a_free_row_looks_again_after_a_second() -> None:
     """G4: not only after POLL_INTERVAL."""
     relay, clock = lost()
-    assert relay.poll() == GRACE
-    clock.now += GRACE
+    assert relay.poll() == relay.slow >= GRACE
+    clock.now += relay.slow
     assert relay.poll() == 0.0
     assert statuses() == ["pending"]
 
@@ -180,7 +180,7 @@ def test_relay_that_runs_once_waits_for_its_second_look(monkeypatch: pytest.Monk
     relay, clock = lost(3)
     pauses = Pauses(relay, clock, monkeypatch)
     relay.drain()
-    assert pauses.seconds == [GRACE]
+    assert pauses.seconds == [relay.slow]
     assert statuses() == ["pending", "queued", "queued"]
     assert attempts() == [1, 0, 0]
 
@@ -192,7 +192,7 @@ def test_relay_that_runs_once_finds_more_than_a_batch(monkeypatch: pytest.Monkey
     relay = Relay(transport=relay.transport, clock=clock, batch_size=2)
     pauses = Pauses(relay, clock, monkeypatch)
     relay.drain()
-    assert pauses.seconds == [GRACE, GRACE]
+    assert pauses.seconds == [relay.slow] * 2
     assert statuses() == ["pending"] * 3
 
 
@@ -207,4 +207,4 @@ def test_relay_that_runs_once_waits_for_nothing_else(monkeypatch: pytest.MonkeyP
     lapse_leases()
     monkeypatch.setattr(relay.stopping, "wait", pauses.seconds.append)
     relay.drain()
-    assert pauses.seconds == [GRACE]
+    assert pauses.seconds == [relay.slow]

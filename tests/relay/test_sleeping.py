@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from eda_django.outage import FIRST_PAUSE, LONGEST_PAUSE
-from eda_django.relay import SLOW, Relay
+from eda_django.relay import LONGER, SLOW, Relay
 from tests.relay.standing_in import Clock
 from tests.relaying import Recorder, Statements, happen, lapse_leases, on_happened, write
 
@@ -160,11 +160,11 @@ def test_a_relay_that_can_do_nothing_about_a_lapsed_lease_looks_again_after_a_se
     happen()
     relay.drain()
     lapse_leases()
-    assert relay.poll() == SLOW
+    assert relay.poll() == relay.slow
     # However often it looks meanwhile.
     relay.poll()
     assert relay.asked == 1
-    clock.now += SLOW
+    clock.now += relay.slow
     relay.poll()
     assert relay.asked == 2
 
@@ -186,3 +186,10 @@ def test_the_bell_is_heard_by_the_turn_that_follows_and_by_no_other() -> None:
 
     Listening(transport=Once()).run()
     assert heard == [False, True, False]
+
+
+def test_relays_do_not_look_in_step() -> None:
+    """Two that do would each find locked what the other looks at, and take no worker for lost."""
+    times = {Relay(transport=Recorder()).slow for _ in range(5)}
+    assert len(times) == 5
+    assert all(SLOW <= seconds <= SLOW * LONGER for seconds in times)
