@@ -45,6 +45,8 @@ class Execution:
     began_at: float = field(default=0.0)
     # What the subscriber raised, and what becomes of the delivery then.
     _judged: tuple[BaseException, Verdict] | None = field(default=None, init=False)
+    # The parts of the event in which REDACT may name something, as far as they have been read.
+    _secrets: list[Any] = field(default_factory=list, init=False)
 
     @property
     def pk(self) -> int:
@@ -85,6 +87,9 @@ class Execution:
 
     def _decode(self) -> Any:
         stored = self.row.event
+        if conf.get("REDACT"):
+            # So that what must not be shown is known by the time that something fails.
+            self._secrets = [stored.data, stored.headers]
         declared = types.get(stored.type)
         return payloads.decode_text(declared, version=stored.version, text=stored.json_of("data"))
 
@@ -128,5 +133,5 @@ class Execution:
             error,
             retry=self.subscription.retry,
             seconds=time.monotonic() - self.began_at,
-            secrets=payloads.redacted_values([self.row.event.data, self.row.event.headers]),
+            secrets=payloads.redacted_values(self._secrets),
         )

@@ -29,10 +29,14 @@ class ParsedLate(models.Model):
         fields: Iterable[str] | None = None,
         from_queryset: models.QuerySet[Any] | None = None,
     ) -> None:
-        """Parse what is there as text. In this way Django asks for a field that is not loaded."""
+        """Parse what is there as text. In this way Django asks for a field that is not loaded.
+
+        From the row's own database, and not from where a router sends reads: that may lag behind.
+        """
         asked = None if fields is None else set(fields)
-        texts, self.unparsed = dict(self.unparsed), MappingProxyType({})
+        texts, self.unparsed = dict(self.unparsed), {}
         if asked is not None:
+            using = using or self._state.db
             for name in asked & texts.keys():
                 setattr(self, name, json.loads(texts.pop(name)))
                 asked.remove(name)

@@ -2,15 +2,17 @@
 
 import json
 import logging
+import secrets
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 
 from eda_django import event, publish, subscribes
 from eda_django.models import Attempt, Delivery, OutboxEvent
 from eda_django.models.clock import after
+from eda_django.models.reading import LARGE
 from eda_django.models.status import UNDECODABLE, UNKNOWN_SUBSCRIBER
 from eda_django.registry import registry
 from eda_django.relay import Relay
@@ -141,6 +143,27 @@ def test_payload_that_ends_the_process_when_read_burns_an_attempt(
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize("error", [MemoryError, OperationalError])
+def test_payload_that_can_not_be_read_is_an_attempt_that_failed(error: type[Exception]) -> None:
+    """G4: to put the failure into words must not read it once more."""
+    chunk = one_chunk(2)
+    first = Delivery.objects.order_by("pk")[0]
+    data = {"text": secrets.token_hex(LARGE)}
+    OutboxEvent.objects.filter(pk=first.event_id).update(data=data)
+
+    def refuse(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        if sql.startswith("SELECT") and 'outboxevent"."data' in sql.replace("`", '"'):
+            raise error("too much")
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(refuse):
+        assert run(chunk) == 1
+    rows = Delivery.objects.order_by("pk").values_list("status", "attempts")
+    assert list(rows) == [("pending", 1), ("succeeded", 1)]
+    assert Attempt.objects.get().error_text == "too much"
+
+
+@pytest.mark.django_db
 def test_payload_too_large_to_be_parsed_burns_its_own_attempt_and_no_others(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -154,7 +177,7 @@ def test_payload_too_large_to_be_parsed_burns_its_own_attempt_and_no_others(
         return parse(text, **options)
 
     monkeypatch.setattr(json, "loads", loads)
-    with pytest.raises(MemoryError):
-        run(chunk)
+    assert run(chunk) == 2
     rows = Delivery.objects.order_by("pk").values_list("status", "attempts")
-    assert list(rows) == [("succeeded", 1), ("running", 1), ("pending", 0)]
+    assert list(rows) == [("succeeded", 1), ("pending", 1), ("succeeded", 1)]
+    assert Attempt.objects.get().error_class == "MemoryError"

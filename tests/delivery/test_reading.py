@@ -1,11 +1,14 @@
 """How a chunk is read: as Django would read it, in one statement."""
 
+import copy
 import json
+import pickle
 import secrets
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.test import override_settings
 
 from eda_django.models import Delivery, OutboxEvent, Status
 from eda_django.models.clock import DatabaseNow
@@ -101,6 +104,40 @@ def test_what_is_large_is_read_when_it_is_asked_for() -> None:
         assert len(captured.texts) == 2
         assert big.event.data == data
         assert len(captured.texts) == 2
+
+
+class ReadsElsewhere:
+    """Sends reads to a replica, as sites do."""
+
+    def db_for_read(self, model: type, **hints: Any) -> str:
+        return "other"
+
+
+@pytest.mark.django_db(databases=["default", "other"])
+@pytest.mark.parametrize("is_there", [True, False])
+def test_what_is_large_is_read_from_the_database_of_the_row(is_there: bool) -> None:
+    """Wherever a router sends reads: a replica lags behind, and another outbox has others."""
+    token, ids = queued()
+    data = large(Delivery.objects.get())
+    foreign = OutboxEvent.objects.get()
+    if is_there:
+        foreign.data = {"who": "another"}
+        foreign.save(using="other", force_insert=True)
+    with override_settings(DATABASE_ROUTERS=[ReadsElsewhere()]):
+        [row] = Delivery.objects.using("default").startable(ids, token=token)
+        assert json.loads(row.event.json_of("data")) == data
+    assert row.event._state.db == "default"
+
+
+def test_what_was_read_can_be_pickled_and_copied() -> None:
+    """As caches do, and Django's TestCase."""
+    token, ids = queued()
+    [row] = Delivery.objects.startable(ids, token=token)
+    for event in (row.event, OutboxEvent.objects.get()):
+        for _ in range(2):
+            assert pickle.loads(pickle.dumps(event)).data == {"number": 0}  # noqa: S301
+            assert copy.deepcopy(event).data == {"number": 0}
+            event.refresh_from_db()
 
 
 def test_what_was_read_as_text_can_be_read_anew() -> None:
