@@ -67,11 +67,11 @@ def private_names(payload: type) -> dict[str, str]:
 
     Also those of the classes within, because where a value stands is known by names alone.
     """
-    return {name: alias for name, alias in _aliases(payload).items() if is_redacted(alias)}
+    return {name: alias for name, alias in json_names(payload).items() if is_redacted(alias)}
 
 
 @cache
-def _aliases(payload: type) -> Mapping[str, str]:
+def json_names(payload: type) -> Mapping[str, str]:
     """Return the names in JSON, by the names in the code, of the fields that have two."""
     try:
         return dict(_aliases_in(adapter(payload).core_schema))

@@ -9,7 +9,7 @@ from ..events import EventType
 from ..exceptions import InvalidEvent, UndecodablePayload
 from . import misfits
 from .adapters import adapter, field_names
-from .losses import lost, unsteady
+from .losses import infinite, lost, unsteady
 from .redaction import described, dotted
 from .trees import as_json, dumps, is_suspicious
 from .unions import has_unions
@@ -185,22 +185,24 @@ def _limited(subject: str, written: bytes) -> bytes:
 def _check_round_trip(subject: str, declared: type, value: Any, written: bytes) -> None:
     # A dataclass takes any value when it is made, and a model may write what it can't read.
     # Better an error in the caller now than a subscriber that can never start, or reads less.
+    if b"null" in written:
+        _refuse_lost(subject, infinite(value, json.loads(written)))
     try:
         again = adapter(declared).validator.validate_json(written)
     except Exception as error:
-        if b"null" in written:
-            # Instead of a number that is none: the tree still has it.
-            _checked(subject, _typed(subject, declared, value))
         misfits.refuse(subject, declared, error, json.loads(written), reading=True)
     is_equal = again == value
     # In a union, what is equal may be of another type: a member of a StrEnum is equal to a text.
-    # And a null may be a number that is none, in a field that no comparison looks at.
-    is_sure = is_equal and b"null" not in written and not has_unions(declared)
-    if not is_sure and (found := lost(value, again, declared)):
-        path, problem = found
-        raise InvalidEvent(f"{subject}: {_where(path)} {problem}.")
+    if not is_equal or has_unions(declared):
+        _refuse_lost(subject, lost(value, again, declared))
     if not is_equal:
         _check_steadiness(subject, declared, again)
+
+
+def _refuse_lost(subject: str, found: tuple[tuple[object, ...], str] | None) -> None:
+    if found:
+        path, problem = found
+        raise InvalidEvent(f"{subject}: {_where(path)} {problem}.")
 
 
 def _check_steadiness(subject: str, declared: type, again: Any) -> None:

@@ -2,14 +2,14 @@
 
 import dataclasses
 import math
-from collections import Counter
-from collections.abc import Callable, Mapping
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date, time, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from .adapters import attributes_of, has_fields
+from .adapters import attributes_of, has_fields, json_names
 from .redaction import described
 from .trees import dumps, text_problem
 from .unions import member_of, misread, union_members
@@ -19,6 +19,8 @@ Members = frozenset[type]
 _NO_UNION: Members = frozenset()
 # Pydantic reads these from a text, if the union does not say str before.
 _TEXTS = (Decimal, date, time, timedelta, UUID, bytes)
+# What pydantic writes as a list, in its own order, and can be gone through twice.
+_ROWS = (list, tuple, set, frozenset, deque)
 
 
 def lost(before: Any, after: Any, declared: type) -> tuple[Path, str] | None:
@@ -34,9 +36,6 @@ def lost(before: Any, after: Any, declared: type) -> tuple[Path, str] | None:
 
 
 def _lost(before: Any, after: Any, path: Path, members: Members) -> tuple[Path, str] | None:
-    if after is None and isinstance(before, float) and not math.isfinite(before):
-        # JSON has no word for it, and pydantic writes null where no type is declared.
-        return path, f"must be a finite number; it is {described(before, path)}"
     if _is_secret(before) and before != after:
         return path, "is a secret that pydantic writes as asterisks: declare a str, and REDACT it"
     if has_fields(before) and has_fields(after):
@@ -70,21 +69,15 @@ def _lost_fields(before: Any, after: Any, path: Path) -> tuple[Path, str] | None
         _lost(getattr(before, n), getattr(after, n), (*path, n), members.get(n, _NO_UNION))
         for n in names
     )
-    return next(filter(None, found), None) or _lost_extras(before, after, path)
+    return next(filter(None, found), None)
 
 
 def _unread(before: Any, after: Any) -> str | None:
     """Return a field of a dataclass that is written and not read, and of which that matters."""
     if not dataclasses.is_dataclass(before):
         return None
-    names = (field.name for field in dataclasses.fields(before) if not field.init)
+    names = (f.name for f in dataclasses.fields(before) if f.compare and not f.init)
     return next((n for n in names if getattr(before, n) != getattr(after, n)), None)
-
-
-def _lost_extras(before: Any, after: Any, path: Path) -> tuple[Path, str] | None:
-    """Look into the fields that a pydantic model does not declare and has all the same."""
-    first, second = (getattr(one, "__pydantic_extra__", None) or {} for one in (before, after))
-    return _lost_items(first, second, path, lambda name: _NO_UNION)
 
 
 def _lost_items(
@@ -129,6 +122,36 @@ def _lost_in_set(before: Any, after: Any, path: Path, members: Members) -> tuple
             if kind := misread(value, other, members):
                 return path, _misread(kind, other)
     return None
+
+
+def infinite(before: Any, tree: Any, path: Path = ()) -> tuple[Path, str] | None:
+    """Return the first number that is none, of which the JSON of a payload has a null, and say so.
+
+    JSON has no word for it. Where a type is declared that shows when it is read again.
+    """
+    if getattr(before, "__pydantic_root_model__", False):
+        before = before.root
+    if tree is None:
+        is_number = isinstance(before, float) and not math.isfinite(before)
+        problem = f"must be a finite number; it is {described(before, path)}"
+        return (path, problem) if is_number else None
+    found = (infinite(value, part, (*path, at)) for at, value, part in _paired(before, tree))
+    return next(filter(None, found), None)
+
+
+def _paired(before: Any, tree: Any) -> Iterable[tuple[object, Any, Any]]:
+    """Yield the parts of a value, each with its name or place and its JSON."""
+    if has_fields(before) and isinstance(tree, dict):
+        kind: Any = type(before)
+        names = json_names(kind)
+        values = {n: getattr(before, n, None) for n in attributes_of(before)}
+        values |= getattr(before, "__pydantic_extra__", None) or {}
+        return [(n, v, tree.get(names.get(n, n), ...)) for n, v in values.items()]
+    if isinstance(before, Mapping) and isinstance(tree, dict):
+        return [(n, v, part) for (n, v), part in zip(before.items(), tree.values(), strict=False)]
+    if isinstance(before, _ROWS) and isinstance(tree, list):
+        return [(at, v, part) for at, (v, part) in enumerate(zip(before, tree, strict=False))]
+    return []
 
 
 def unsteady(first: Any, second: Any, path: Path = ()) -> Path | None:

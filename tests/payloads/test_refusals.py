@@ -1,7 +1,9 @@
 """Values that are refused in the caller: by field, value and reason, by depth and by size."""
 
 import math
+import time
 import traceback
+from collections import deque
 from dataclasses import dataclass, field, make_dataclass
 from datetime import date
 from decimal import Decimal
@@ -14,6 +16,8 @@ from pydantic import (
     AfterValidator,
     BaseModel,
     ConfigDict,
+    Field,
+    RootModel,
     field_validator,
 )
 
@@ -262,6 +266,36 @@ def test_a_number_that_is_none_is_refused_also_where_null_would_do():
     assert there_and_back(made, made(None)).x is None
 
 
+@dataclass
+class Measured:
+    x: float
+
+
+class Named(BaseModel):
+    model_config = ConfigDict(populate_by_name=True)
+    length: Any = Field(alias="inMetres")
+
+
+@pytest.mark.parametrize(
+    ("value", "field"),
+    [
+        ({math.inf}, "x.0"),
+        (Measured(math.inf), "x.x"),
+        ([Named(inMetres=math.inf)], "x.0.length"),
+        ({"a": deque([math.inf])}, "x.a.0"),
+        (RootModel[Any]({"a": math.inf}), "x.a"),
+        (RootModel[Any](math.inf), "x"),
+        ((None, {"a": [None, math.inf]}), "x.1.a.1"),
+    ],
+)
+def test_a_number_that_is_none_is_found_wherever_no_type_is_declared(
+    value: Any, field: str
+) -> None:
+    made = one(Any)
+    problem = f"field '{field}' must be a finite number; it is inf (float)."
+    assert refusal(made, made(value)) == problem
+
+
 class Words(BaseModel):
     model_config = ConfigDict(ser_json_inf_nan="strings")
     x: float
@@ -324,6 +358,18 @@ def test_a_field_that_each_reader_would_make_anew_is_refused(payload: Any, field
 @dataclass
 class Paid:
     status: str = field(default="new", init=False)
+
+
+@dataclass
+class Stamped:
+    number: int | None
+    made_at: float = field(default_factory=time.perf_counter, init=False, compare=False)
+
+
+@pytest.mark.parametrize("number", [1, None])
+def test_a_field_that_no_comparison_looks_at_may_be_made_anew(number: int | None) -> None:
+    """Whatever stands beside it."""
+    assert there_and_back(Stamped, Stamped(number)) == Stamped(number)
 
 
 def test_a_field_that_no_reader_gets_as_it_was_set_is_refused() -> None:
