@@ -20,16 +20,28 @@ class EdaDjangoConfig(AppConfig):
     def ready(self) -> None:
         """Load every app's events.py and subscribers.py, and connect the signals."""
         # Here, because these import models, which exist only now.
-        from . import checks, dispatch, signals
+        from . import checks, dispatch, secure, signals
 
         autodiscover_modules("events", "subscribers")
         if sys.argv[1:2] and sys.argv[1].startswith("rqworker"):
             prepare_worker()
+        if secure.is_in_use():
+            close_pages()
         checks.register()
         signals.connect_logging()
         signals.events_committed.connect(dispatch.ring, dispatch_uid="eda_django")
         signals.deliveries_released.connect(dispatch.ring, dispatch_uid="eda_django")
         signals.chunk_finished.connect(dispatch.flush_doorbell, dispatch_uid="eda_django")
+
+
+def close_pages() -> None:
+    """Have django-rq's pages read jobs as the secure workers do.
+
+    It imports these pages, which only a site with secure workers has to pay for at its start.
+    """
+    from . import secure_pages
+
+    secure_pages.close()
 
 
 def prepare_worker() -> None:

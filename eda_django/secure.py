@@ -175,7 +175,7 @@ def gaps() -> Iterator[tuple[str, str]]:
     if not has_job:
         yield (
             "RQ's WORKER_CLASS is secure and its JOB_CLASS is not, so that what this process "
-            "reads or enqueues is not checked.",
+            "reads or enqueues is not checked, and django-rq's pages unpickle what they show.",
             "Set RQ['JOB_CLASS'] = 'eda_django.secure.SecureJob'.",
         )
     if not has_worker:

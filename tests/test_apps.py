@@ -124,3 +124,19 @@ print(*sorted(name for name in sys.modules if name.startswith("eda_django.")))
     assert {"eda_django.outbox", "eda_django.doorbell"} <= loaded
     others = {"admin", "consumer", "execution", "relay", "dispatch.queues", "dispatch.rq_transport"}
     assert loaded.isdisjoint(f"eda_django.{name}" for name in others)
+
+
+@pytest.mark.parametrize("is_secure", [False, True])
+def test_only_a_secured_site_loads_the_pages_of_django_rq(is_secure: bool):
+    """And has them closed before anything else can import them."""
+    rq = {"JOB_CLASS": "eda_django.secure.SecureJob"} if is_secure else {}
+    code = f"""
+import sys
+import django
+from django.conf import settings
+settings.configure(INSTALLED_APPS=["eda_django", "django_rq"], RQ_QUEUES={{}}, RQ={rq})
+django.setup()
+views = sys.modules.get("django_rq.views")
+print(views and (views.Job.__name__, views.Worker.__name__))
+"""
+    assert run(code) == ("('SecureJob', 'SecureWorker')" if is_secure else "None")
