@@ -4,7 +4,6 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from redis.exceptions import RedisError
 from rq import Queue
 from rq.suspension import WORKERS_SUSPENDED
 from rq.worker_registration import WORKERS_BY_QUEUE_KEY
@@ -21,7 +20,7 @@ class QueueState:
     """Jobs that wait in a queue, and workers that live and take from it.
 
     `is_paused`: RQ's workers were suspended, with all queues of this Redis. `is_away`: this Redis
-    does not answer, and nothing is known.
+    does not answer, or can't be reached as RQ_QUEUES says, and nothing is known.
     """
 
     name: str
@@ -47,7 +46,9 @@ def _known(names: list[str]) -> list[QueueState]:
     """Return the queues of one server, also if it is away."""
     try:
         return list(_states(names))
-    except RedisError:
+    except Exception:
+        # Not of Redis alone: an address that can't be read fails in many ways, some only now. The
+        # relay says what is wrong with it; the page is for the others, too.
         return [QueueState(name=name, depth=0, workers=0, is_away=True) for name in names]
 
 

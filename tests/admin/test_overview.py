@@ -170,6 +170,18 @@ def test_a_redis_that_is_away_is_told_and_breaks_nothing() -> None:
         assert sentence()[:2] == ("bad", "Redis does not answer: nothing reaches the workers.")
 
 
+def test_a_queue_whose_address_can_not_be_read_breaks_no_page() -> None:
+    beat()
+    unreadable = {**settings.RQ_QUEUES, "slow": {"URL": "localhost:6379"}}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(django_rq_settings, "QUEUES", unreadable)
+        patch.setattr("eda_django.admin.overview.queue_states", queues.queue_states)
+        for page in (url("overview_changelist"), "/admin/eda_django/"):
+            shown = text(operator(*VIEW), page)
+            assert '<th scope="row">slow</th><td colspan="2">Redis does not answer.' in shown
+            assert '<th scope="row">default</th><td>' in shown
+
+
 def test_one_redis_of_several_that_is_away_is_told_with_its_queues(
     quiet: list[QueueState],
 ) -> None:

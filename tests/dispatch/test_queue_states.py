@@ -15,6 +15,13 @@ from tests.dispatch.queues import a_chunk, elsewhere, push
 from tests.integration.servers import closed_port, hanging_server
 from tests.relaying import on_happened
 
+UNUSABLE: list[dict[str, Any]] = [
+    {"URL": "localhost:6379"},
+    {"URL": None},
+    {"DB": 0},
+    {"HOST": "localhost", "PORT": "x"},
+]
+
 
 def states() -> dict[str, QueueState]:
     found = queue_states()
@@ -103,6 +110,18 @@ def test_the_others_are_told_while_one_of_the_servers_is_away(
     push(a_chunk("fast"))
     with elsewhere(settings, "slow", port=closed_port()):
         found = states()
+    assert (found["fast"].is_away, found["fast"].depth) == (False, 1)
+    assert (found["slow"].is_away, found["slow"].depth) == (True, 0)
+
+
+@pytest.mark.parametrize("config", UNUSABLE)
+def test_the_others_are_told_while_the_address_of_one_can_not_be_read(
+    settings: Any, redis_client: Any, config: dict[str, Any]
+) -> None:
+    subscribe("fast", "slow")
+    push(a_chunk("fast"))
+    settings.RQ_QUEUES = {**settings.RQ_QUEUES, "slow": config}
+    found = states()
     assert (found["fast"].is_away, found["fast"].depth) == (False, 1)
     assert (found["slow"].is_away, found["slow"].depth) == (True, 0)
 
