@@ -5,6 +5,7 @@ from uuid import uuid4
 
 import pytest
 from django.db import connection, transaction
+from django.utils import timezone
 
 from eda_django import Retry, conf
 from eda_django.models import Attempt, Delivery, OutboxEvent, Status, outcomes
@@ -186,7 +187,7 @@ def test_a_retried_delivery_runs_with_the_next_turn_of_a_relay() -> None:
 def resend(queues: dict[str, str]) -> Any:
     event = OutboxEvent.objects.get()
     with writing("default"):
-        assert OutboxEvent.objects.take_to_resend(event.pk)
+        assert OutboxEvent.objects.take_to_resend(event.pk, event.relayed_at)
         return Delivery.objects.resend(event.pk, queues)
 
 
@@ -216,8 +217,10 @@ def test_what_is_under_way_is_not_sent_again() -> None:
 @pytest.mark.django_db(transaction=True)
 def test_only_an_event_that_was_fanned_out_is_sent_again() -> None:
     happen()
-    assert not OutboxEvent.objects.take_to_resend(OutboxEvent.objects.get().pk)
-    assert not OutboxEvent.objects.take_to_resend(0)
+    event = OutboxEvent.objects.get()
+    for seen in (event.relayed_at, timezone.now()):
+        assert not OutboxEvent.objects.take_to_resend(event.pk, seen)
+        assert not OutboxEvent.objects.take_to_resend(0, seen)
 
 
 @pytest.mark.django_db(transaction=True)

@@ -58,7 +58,7 @@ def operate(size: int) -> int:
 
 
 def resend(size: int) -> int:
-    assert OutboxEvent.objects.take_to_resend(1)
+    assert OutboxEvent.objects.take_to_resend(1, OutboxEvent.objects.get(pk=1).relayed_at)
     return len(Delivery.objects.resend(1, {"t.bulk": "q"}).again) * size
 
 

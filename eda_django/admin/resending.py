@@ -34,13 +34,15 @@ COPY_OF = "eda_django_copy_of"
 class ResendForm(forms.Form):
     """To whom, and why."""
 
+    # What a second press of the button is known by: sending again gives the event another stamp.
+    seen = forms.CharField(widget=forms.HiddenInput, required=False)
     subscribers = forms.MultipleChoiceField(
         label=gettext_lazy("Subscriptions"), widget=forms.CheckboxSelectMultiple
     )
     reason = forms.CharField(label=gettext_lazy("Reason"), max_length=MAX_REASON, required=False)
 
     def __init__(self, event: OutboxEvent, data: Any = None) -> None:
-        super().__init__(data)
+        super().__init__(data, initial={"seen": _stamp(event)})
         states = dict(event.deliveries.values_list("subscriber", "status"))
         never = _("never got it")
         field: Any = self.fields["subscribers"]
@@ -105,20 +107,21 @@ def resend_view(console: Any, request: HttpRequest, pk: int) -> HttpResponse:
     page = {"event": event, "original": event}
     answer: HttpResponse
     if request.method == "POST" and form.is_valid():
-        chosen, reason = form.cleaned_data["subscribers"], form.cleaned_data["reason"]
-        if len(chosen) > 1 and "confirmed" not in request.POST:
+        wanted = form.cleaned_data
+        is_seen = bool(wanted["seen"]) and wanted["seen"] == _stamp(event)
+        if is_seen and len(wanted["subscribers"]) > 1 and "confirmed" not in request.POST:
             back = reverse("admin:eda_django_outboxevent_resend", args=[event.pk])
-            page |= {"chosen": chosen, "reason": reason, "back": back}
+            page |= {"wanted": wanted, "reason": wanted["reason"], "back": back}
             answer = console.show(request, "confirm_resend.html", _("Resend"), **page)
             return answer
-        resent = _resend(request, event, chosen, reason)
-        if resent is None:
-            messages.error(request, _("The event is gone, or was not fanned out yet."))
-        else:
-            _tell(request, resent)
+        _tell(request, event, _resend(request, event, wanted) if is_seen else None)
         return HttpResponseRedirect(_page_of(event))
     answer = console.show(request, "resend.html", _("Resend"), form=form, **page)
     return answer
+
+
+def _stamp(event: OutboxEvent) -> str:
+    return event.relayed_at.isoformat() if event.relayed_at else ""
 
 
 def edit_view(console: Any, request: HttpRequest, pk: int) -> HttpResponse:
@@ -149,20 +152,19 @@ def edit_view(console: Any, request: HttpRequest, pk: int) -> HttpResponse:
     return page
 
 
-def _resend(
-    request: HttpRequest, event: OutboxEvent, chosen: list[str], reason: str
-) -> Resent | None:
+def _resend(request: HttpRequest, event: OutboxEvent, wanted: dict[str, Any]) -> Resent | None:
+    """Send it, unless somebody else does: of two that saw the same stamp, one."""
     using = router.db_for_write(Delivery)
     queues = {
         s.name: s.queue or conf.get("QUEUE")
         for s in registry.matching(event.type)
-        if s.name in chosen
+        if s.name in wanted["subscribers"]
     }
     with writing(using):
-        if not OutboxEvent.objects.using(using).take_to_resend(event.pk):
+        if not OutboxEvent.objects.using(using).take_to_resend(event.pk, event.relayed_at):
             return None
         resent: Resent = Delivery.objects.using(using).resend(event.pk, queues, key=event.key)
-        _log(request, event, resent, reason)
+        _log(request, event, resent, wanted["reason"])
     signals.deliveries_released.send_robust(sender=None, using=using)
     return resent
 
@@ -228,7 +230,14 @@ def _tell_of_copy(request: HttpRequest, copy: OutboxEvent, *, is_new: bool) -> N
     messages.warning(request, text % about)
 
 
-def _tell(request: HttpRequest, resent: Resent) -> None:
+def _tell(request: HttpRequest, event: OutboxEvent, resent: Resent | None) -> None:
+    if event.relayed_at is None:
+        messages.error(request, _("The event was not fanned out yet."))
+        return
+    if resent is None:
+        text = _("The event was sent again since you opened the form, or is gone.")
+        messages.error(request, f"{text} {_('Nothing was sent now.')}")
+        return
     count = len(resent.again) + len(resent.new)
     text = ngettext(
         "The event goes to %(count)d subscription again.",

@@ -1,7 +1,7 @@
 """The outbox: events, from the publisher's transaction until they are pruned."""
 
 from collections.abc import Iterable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, ClassVar, NamedTuple
 
 from django.core.serializers.json import DjangoJSONEncoder
@@ -22,6 +22,8 @@ from .status import FINISHED
 from .unparsed import ParsedLate
 
 MAX_ERROR = 2_000
+# The least that times differ by, in every database.
+TICK = timedelta(microseconds=1)
 
 # Raw, because Django's compiler took longer over it than the database, for every batch. Two of
 # them: "from 0 on" would have MariaDB take another index, and sort what it finds.
@@ -125,12 +127,17 @@ class OutboxQuerySet(models.QuerySet["OutboxEvent"]):
         chosen = self.filter(pk__in=ids)
         return by_key.update(chosen, available_at=None, error="") if ids else 0
 
-    def take_to_resend(self, pk: int) -> bool:
+    def take_to_resend(self, pk: int, seen: datetime | None) -> bool:
         """Lock an event that was fanned out, to send it again; False if there is none.
 
-        Its retention begins anew: pruning, which looks at relayed_at, must not take it away.
+        `seen`: its relayed_at as it was when somebody wished it, None for never. Who wished it
+        twice finds another. Its retention begins anew: pruning, which looks at relayed_at, must not
+        take it away.
         """
-        rows = self.filter(pk=pk, relayed_at__isnull=False)
+        if seen is None:
+            return False
+        # Not "=": SQLite compares texts, and those of a whole second may have no digits behind it.
+        rows = self.filter(pk=pk, relayed_at__gte=seen, relayed_at__lt=seen + TICK)
         return bool(by_key.update(rows, relayed_at=DatabaseNow()))
 
     def finished_before(self, seconds: float) -> "OutboxQuerySet":

@@ -10,7 +10,7 @@ from django.test import override_settings
 from django.utils import timezone
 
 from eda_django.models import Attempt, OutboxEvent
-from tests.admin.acting import post
+from tests.admin.acting import post, resending
 from tests.console import VIEW, dead, event_row, operator, retrying, text, url
 
 pytestmark = pytest.mark.django_db
@@ -41,7 +41,7 @@ def test_what_was_sent_again_is_not_called_fanned_out_then(logged: bool) -> None
     """To send it again sets `relayed_at`, and with it the retention, anew."""
     row = dead()
     client = operator(*VIEW, "resend_outboxevent")
-    data = {"subscribers": ["testapp.behave"]}
+    data = resending(client, row.event_id, "testapp.behave")
     client.post(url("outboxevent_resend", row.event_id), data)
     # The attempts of before tell it as well as the log.
     LogEntry.objects.all().delete() if not logged else Attempt.objects.all().delete()
@@ -57,7 +57,7 @@ def test_what_operators_did_stands_in_the_story() -> None:
     ada = operator(*VIEW, "discard_delivery", "resend_outboxevent")
     for one in (row, other):
         post(ada, "discard", one, confirmed="yes", reason="sent by hand")
-    data = {"subscribers": ["testapp.behave"], "reason": "lost"}
+    data = resending(ada, row.event_id, "testapp.behave", reason="lost")
     row.refresh_from_db()
     ended = f"{row.finished_at.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
     ada.post(url("outboxevent_resend", row.event_id), data)

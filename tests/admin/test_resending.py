@@ -2,17 +2,18 @@
 
 import json
 import re
-from datetime import UTC
+from datetime import UTC, timedelta
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from django.db import transaction
 from django.test import Client, override_settings
+from django.utils import timezone
 
 from eda_django import subscribes
 from eda_django.models import Delivery, OutboxEvent
-from tests.admin.acting import log, status
+from tests.admin.acting import log, resending, status
 from tests.console import VIEW, dead, event_row, operator, said, text, url
 from tests.relaying import in_threads
 from tests.testapp.events import Noted
@@ -26,7 +27,7 @@ def test_an_event_is_sent_to_chosen_subscriptions_again() -> None:
     page = url("outboxevent_resend", row.event_id)
     assert b"testapp.behave" in client.get(page).content
     assert b"This field is required" in client.post(page, {"reason": "r"}).content
-    data = {"subscribers": ["testapp.behave"], "reason": "lost downstream"}
+    data = resending(client, row.event_id, "testapp.behave", reason="lost downstream")
     told = f"Resent to testapp.behave (succeeded {ended(row)} UTC): lost downstream"
     assert said(client.post(page, data, follow=True)) == ["The event goes to 1 subscription again."]
     assert status(row) == "pending"
@@ -45,7 +46,7 @@ def test_what_was_lost_to_a_resend_stands_in_the_log_of_each_delivery() -> None:
 
     row = dead(status="succeeded")
     client = operator(*VIEW, "resend_outboxevent")
-    data = {"subscribers": ["testapp.behave", "t.also"], "confirmed": "yes"}
+    data = resending(client, row.event_id, "testapp.behave", "t.also", confirmed="yes")
     client.post(url("outboxevent_resend", row.event_id), data)
     new = Delivery.objects.get(subscriber="t.also")
     before = f"testapp.behave (succeeded {ended(row)} UTC)"
@@ -69,10 +70,10 @@ def test_to_send_to_several_is_asked_for_once_more_and_needs_no_reason() -> None
     row = dead(status="succeeded", event=event_row(key="order-7"))
     client = operator(*VIEW, "resend_outboxevent")
     page = url("outboxevent_resend", row.event_id)
-    data: dict[str, Any] = {"subscribers": ["testapp.behave", "t.also"], "reason": "lost"}
+    data = resending(client, row.event_id, "testapp.behave", "t.also", reason="lost")
     asked = client.post(page, data).content.decode()
     assert "This sends the event to 2 subscriptions again:" in asked
-    for words in ("testapp.<wbr>behave", "t.<wbr>also", 'value="t.also"', "lost"):
+    for words in ("testapp.<wbr>behave", "t.<wbr>also", 'value="t.also"', "lost", data["seen"]):
         assert words in asked
     assert Delivery.objects.get().status == "succeeded"
     answer = client.post(page, {**data, "reason": "", "confirmed": "yes"}, follow=True)
@@ -98,10 +99,54 @@ def test_resending_needs_its_permission_and_an_event() -> None:
     assert operator(*VIEW).get(url("outboxevent_resend", row.event_id)).status_code == 403
     client = operator(*VIEW, "resend_outboxevent")
     assert client.get(url("outboxevent_resend", 999_999)).status_code == 404
+    data = resending(client, row.event_id, "testapp.behave")
     OutboxEvent.objects.update(relayed_at=None)
-    data = {"subscribers": ["testapp.behave"]}
-    answer = client.post(url("outboxevent_resend", row.event_id), data, follow=True)
-    assert said(answer) == ["The event is gone, or was not fanned out yet."]
+    for posted in (data, {**data, "seen": ""}):
+        answer = client.post(url("outboxevent_resend", row.event_id), posted, follow=True)
+        assert said(answer) == ["The event was not fanned out yet."]
+
+
+MEANWHILE = "The event was sent again since you opened the form, or is gone. Nothing was sent now."
+
+
+@pytest.mark.parametrize("microseconds", [0, 1, 999_999])
+def test_an_event_whose_button_is_pressed_twice_is_sent_once(microseconds: int) -> None:
+    """Also if all was over in between, and by another operator."""
+    row = dead(status="succeeded")
+    at = timezone.now().replace(microsecond=microseconds) - timedelta(minutes=1)
+    OutboxEvent.objects.update(relayed_at=at)
+    first, second = (operator(*VIEW, "resend_outboxevent") for _ in range(2))
+    page = url("outboxevent_resend", row.event_id)
+    data = resending(first, row.event_id, "testapp.behave")
+    answer = first.post(page, data, follow=True)
+    assert said(answer) == ["The event goes to 1 subscription again."]
+    succeeded = {"status": "succeeded", "finished_at": timezone.now(), "due_at": None}
+    Delivery.objects.update(**succeeded)
+    for client in (first, second):
+        assert said(client.post(page, data, follow=True)) == [MEANWHILE]
+    assert status(row) == "succeeded"
+    assert len(log()) == 2
+    # The next form is another one.
+    again = resending(second, row.event_id, "testapp.behave")
+    second.post(page, again)
+    assert status(row) == "pending"
+
+
+def test_a_form_that_does_not_say_which_event_it_saw_sends_nothing() -> None:
+    @subscribes(Noted, name="t.also")
+    def also(event: Any) -> None: ...
+
+    row = dead(status="succeeded")
+    client = operator(*VIEW, "resend_outboxevent")
+    data = resending(client, row.event_id, "testapp.behave", "t.also")
+    seen = data.pop("seen")
+    for posted in ({}, {"seen": ""}, {"seen": "x"}, {"seen": seen.replace("20", "21", 1)}):
+        for confirmed in ({}, {"confirmed": "yes"}):
+            values = {**data, **posted, **confirmed}
+            answer = client.post(url("outboxevent_resend", row.event_id), values, follow=True)
+            assert said(answer) == [MEANWHILE]
+    assert Delivery.objects.get().status == "succeeded"
+    assert log() == []
 
 
 EDITING = {"SOURCE": "tests", "EDIT_AND_RESEND": True, "REDACT": ["behave"]}

@@ -51,7 +51,7 @@ def test_an_old_event_that_was_sent_again_is_not_said_to_have_waited() -> None:
     due: dict[str, Any] = {"due_at": timezone.now(), "finished_at": None}
     event = dead(status="pending", attempts=0, **due).event
     OutboxEvent.objects.filter(pk=event.pk).update(time=timezone.now() - timedelta(days=20))
-    assert OutboxEvent.objects.take_to_resend(event.pk)
+    assert OutboxEvent.objects.take_to_resend(event.pk, event.relayed_at)
     assert sentence() == ("odd", "The oldest undelivered event is 20 days old.", ())
 
 

@@ -206,7 +206,7 @@ class Lifecycle(RuleBasedStateMachine):
         row = Delivery.objects.get(pk=self.ids[place])
         before = Before(subscriber="t.sub", status=row.status, finished_at=row.finished_at)
         with transaction.atomic():
-            assert OutboxEvent.objects.take_to_resend(row.event_id)
+            assert OutboxEvent.objects.take_to_resend(row.event_id, row.event.relayed_at)
             resent = Delivery.objects.resend(row.event_id, {"t.sub": "q"})
         ended = {Status.SUCCEEDED, Status.DISCARDED, Status.DEAD}
         is_again = bool(self.begin_anew({place}, ended))
