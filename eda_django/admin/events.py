@@ -10,11 +10,10 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy
 
 from .. import conf
-from ..models import Attempt, Delivery, OutboxEvent
+from ..models import Attempt, Delivery, OutboxEvent, search
 from ..models.family import family_of
 from ..models.past_operations import past_operations
 from ..models.progress import Progress, progress_of
-from ..models.search import events_found
 from ..payloads import text_problem, without
 from .acting import verbs_for
 from .attempts import latest, shown
@@ -34,11 +33,17 @@ MAX_DELIVERIES = 200
 class EventChangeList(KeysetChangeList):
     """Adds to the events of a page how far their deliveries are."""
 
+    # How many events of a search were looked at, where there may be more.
+    most_found = 0
+
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
         progress = progress_of([event.pk for event in self.result_list], self.queryset.db)
         for event in self.result_list:
             event.progress = progress.get(event.pk, Progress())
+        term = self.query.strip()
+        if term and not text_problem(term) and search.is_cut(term, self.queryset.db):
+            self.most_found = search.MAX_FOUND
 
 
 @admin.display(description=gettext_lazy("type, key"))
@@ -104,7 +109,7 @@ class EventAdmin(KeysetAdmin):
         term = search_term.strip()
         if not term:
             return queryset, False
-        return queryset.none() if text_problem(term) else events_found(queryset, term), False
+        return queryset.none() if text_problem(term) else search.events_found(queryset, term), False
 
     @admin.display(description=gettext_lazy("delivered"))
     def done(self, event: Any) -> str:

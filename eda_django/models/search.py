@@ -1,13 +1,15 @@
 """Finding events by what operators have in their hands, with the indexes that are there."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from django.db import connections
 from django.db.models import Q
 
+from .outbox import OutboxEvent
 from .selection import as_uuid
 
-# The most events that a search shows for each meaning of its term.
+# The most events that a search looks at for each meaning of its term.
 MAX_FOUND = 500
 
 # Leaps from one type to the next in the index of idempotency keys, which begins with the type.
@@ -35,14 +37,25 @@ def types_in_the_outbox(using: str) -> list[str]:
 
 def events_found(rows: Any, term: str) -> Any:
     """Return the events with this id, key, correlation id or idempotency key, exactly."""
-    everything = rows.model._default_manager.using(rows.db)
+    return rows.filter(pk__in=set().union(*_meant(term, rows.db)))
+
+
+def is_cut(term: str, using: str) -> bool:
+    """Whether there may be more events of one of the term's meanings than are looked at."""
+    return any(len(ids) >= MAX_FOUND for ids in _meant(term, using))
+
+
+def _meant(term: str, using: str) -> Iterator[list[int]]:
+    """Yield the numbers of the newest events for each meaning of a term.
+
+    Before any filter, which may match few of a million, and would have all of them read.
+    """
+    everything: Any = OutboxEvent.objects.using(using)
     wanted = [Q(key=term) & ~Q(key=""), Q(correlation_id=term)]
-    wanted.append(Q(type__in=types_in_the_outbox(rows.db), idempotency_key=term))
+    wanted.append(Q(type__in=types_in_the_outbox(using), idempotency_key=term))
     if event_id := as_uuid(term):
         wanted.append(Q(event_id=event_id))
     # One after the other: of alternatives in one condition MariaDB uses the first index at most.
-    ids: set[int] = set()
     for condition in wanted:
         newest = everything.filter(condition).order_by("-pk").values_list("pk", flat=True)
-        ids.update(newest[:MAX_FOUND])
-    return rows.filter(pk__in=ids)
+        yield list(newest[:MAX_FOUND])

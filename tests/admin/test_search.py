@@ -7,7 +7,7 @@ from django.test import Client
 from django.utils import timezone
 
 from eda_django import publish, publish_many
-from eda_django.models import OutboxEvent
+from eda_django.models import OutboxEvent, search
 from tests.admin.lists import LISTS, address, deliver, shown
 from tests.testapp.events import Noted
 
@@ -101,6 +101,29 @@ def test_a_key_that_looks_like_an_id_is_found_as_a_key(admin_client: Client, key
     for model in ("outboxevent", "delivery"):
         assert shown(admin_client, model, q=key) == 1
         assert shown(admin_client, model, q=other.id.hex) == 1
+
+
+@pytest.mark.parametrize("term", ["order-7", "chain-1"])
+def test_a_search_that_does_not_look_at_all_says_so_whatever_is_filtered(
+    admin_client: Client, monkeypatch: pytest.MonkeyPatch, term: str
+):
+    """Else a dead delivery of an old event of the key seems not to be there."""
+    monkeypatch.setattr(search, "MAX_FOUND", 2)
+    told = "no more than the newest 2 events are looked at."
+
+    def page(**query: str) -> str:
+        return admin_client.get(address("outboxevent"), query).content.decode()
+
+    deliver(publish(Noted("old"), key="order-7", correlation_id="chain-1").id, status="dead")
+    assert told not in page(q=term)
+    assert "Nothing found." not in page(q=term, state="dead")
+    publish_many([Noted("a"), Noted("b")], key=lambda _: "order-7", correlation_id="chain-1")
+    assert told in page(q=f" {term} ")
+    assert shown(admin_client, "outboxevent", q=term) == 2
+    for query in ({"q": term, "state": "dead"}, {"q": term, "source": "elsewhere"}):
+        assert told in page(**query)
+    for query in ({}, {"state": "dead"}, {"q": "else"}, {"q": "\x00"}):
+        assert told not in page(**query)
 
 
 STRANGE = ["\x00", "a\x00b", "9" * 30, "9" * 18, "-1", "²", "٣", "a" * 10_000, "%", "'", '"', "\\"]
