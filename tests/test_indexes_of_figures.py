@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from eda_django.models import statistics, volumes
+from eda_django.models import Delivery, Status, statistics, volumes
 from tests import bulk
 from tests.bulk import fill_deliveries, fill_events
 from tests.plans import plan_of
+from tests.reading import entries_read
 
 # Enough that a planner has a reason to prefer one plan to another.
 FINISHED = 50_000
@@ -48,3 +49,37 @@ def test_figures_of_each_name_are_read_from_an_index_that_is_in_order(
             assert not re.search(rf"(Seq Scan on|SCAN) eda_django_{table}(?! USING)", plan), plan
             assert not re.search(r"Sort Key|FOR ORDER BY|eda_django_delivery.*filesort", plan), plan
             assert not re.search(r"eda_django_\w+ \| (None \| )?ALL", plan), plan
+
+
+@pytest.mark.usefixtures("transactional_db")
+@pytest.mark.parametrize("status", [Status.DISCARDED, Status.DEAD])
+def test_a_last_success_is_not_looked_for_in_all_that_ended_otherwise(
+    monkeypatch: pytest.MonkeyPatch, status: Status
+) -> None:
+    at = bulk.in_seconds(f"-1.0 * ({FINISHED} - n)")
+    names = "CASE WHEN n % 2 = 0 THEN 't.n0' ELSE 't.n1' END"
+    fill_events(FINISHED, relayed_at=at)
+    fill_deliveries(FINISHED, subscriber=names, status=f"'{status}'", finished_at=at)
+    bulk.settle()
+    monkeypatch.setattr(statistics, "SAMPLE", 10)
+    monkeypatch.setattr(statistics, "MOST", 100)
+    everything = Delivery.objects.filter(subscriber__in=["t.n0", "t.n1"], status=status)
+    assert entries_read(lambda: len(everything)) >= FINISHED, "The measure measures nothing."
+
+    def found() -> dict[str, Any]:
+        return statistics.last_successes("default", ["t.n0", "t.n1", "t.n2"])
+
+    succeed(FINISHED - 1_000)
+    assert found() == {}
+    assert entries_read(found) < FINISHED / 10
+    # Who has one among the latest leaves more of the bound to the rest.
+    at_last = succeed(FINISHED - 11)
+    assert found() == {"t.n1": at_last}
+    last = succeed(FINISHED - 90)
+    assert found() == {"t.n1": at_last, "t.n0": last}
+
+
+def succeed(number: int) -> Any:
+    row = Delivery.objects.get(pk=number)
+    Delivery.objects.filter(pk=number).update(status=Status.SUCCEEDED)
+    return row.finished_at

@@ -38,7 +38,7 @@ class OverviewAdmin(PageAdmin):
 def overview(request: HttpRequest) -> dict[str, Any]:
     """Return everything that the page shows, by a number of statements that does not grow.
 
-    But with the subscriptions, by three for every raw.NAMES of them, where the database is not
+    But with the subscriptions, by four for every raw.NAMES of them, where the database is not
     PostgreSQL.
     """
     using = str(OutboxEvent.objects.db)

@@ -87,6 +87,6 @@ def test_the_bound_of_a_subscription_is_its_own_however_many_names_a_statement_h
 def test_a_statement_asks_for_two_hundred_names_at_most(names: int, statements: int) -> None:
     """PostgreSQL takes all of them at once."""
     with CaptureQueriesContext(connection) as captured:
-        statistics.last_successes("default", MANY[:names])
+        statistics.latest_done("default", MANY[:names])
     once = connection.vendor == "postgresql"
     assert len(captured) == (min(statements, 1) if once else statements)
