@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from django.test import Client
-from django.urls import reverse
+from django.urls import NoReverseMatch, reverse
 from django_rq.settings import get_queues_list
 
 from eda_django import secure_pages
@@ -30,7 +30,10 @@ def closed_pages(secured: None, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def page(name: str, *args: str) -> str:
     [index] = [i for i, queue in enumerate(get_queues_list()) if queue["name"] == "fast"]
-    return reverse(f"admin:django_rq_{name}", args=[index, *args])
+    try:
+        return reverse(f"admin:django_rq_{name}", args=[index, *args])
+    except NoReverseMatch:
+        pytest.skip("django-rq has this page since 4.1.")
 
 
 def start(client: Any, **fields: Any) -> str:
@@ -100,8 +103,9 @@ def test_upkeep_by_a_page_runs_nothing(
     """Whoever looks at these has jobs ended whose workers are lost."""
     fields: Any = {field: UNLISTED if field.endswith("name") else pickled(trap)}
     job_id = start(redis_client, **fields)
-    url = reverse(f"admin:django_rq_{name}") if name.startswith("home") else page(name)
-    assert admin_client.get(url).status_code == 200
+    # django-rq 4.0 can't write what it found as JSON; it has looked by then.
+    admin_client.raise_request_exception = False
+    admin_client.get(reverse(f"admin:django_rq_{name}") if "home" in name else page(name))
     assert redis_client.hget(f"rq:job:{job_id}", "status") == b"failed"
 
 
