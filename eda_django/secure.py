@@ -68,6 +68,8 @@ class SecureJob(Job):
         try:
             _check_sizes(raw_data)
             super().restore(raw_data)
+            if self.func_name == JOB:
+                self._forget_what_no_relay_sets()
             reason = "" if self._reads_json else f"this worker reads pickle: {WORKER_HINT}"
             reason = reason or self._problem()
         except NoSuchJobError:
@@ -107,6 +109,14 @@ class SecureJob(Job):
         if getattr(self, "webhooks", None):
             return "it has webhooks, which would let Redis choose whom a worker calls"
         return ""
+
+    def _forget_what_no_relay_sets(self) -> None:
+        """Else a job that fails could be retried first of all its queue, for ever."""
+        self.retries_left = self.retry_intervals = None
+        self.repeats_left = self.repeat_intervals = None
+        self.enqueue_at_front_on_retry = False
+        self.group_id = self.rate_limit_key = self.rate_limit_concurrency = None
+        self._dependency_ids = []
 
     def _callback_names(self) -> Iterator[Any]:
         names = (

@@ -160,6 +160,46 @@ class TestRefusals:
         assert "RefusedJob" in reason(redis_client, job_id)
         assert redis_client.xlen(f"rq:results:{job_id}") == 1
 
+    @pytest.mark.parametrize(
+        "fields",
+        [
+            {"retries_left": 10**9, "enqueue_at_front_on_retry": 1},
+            {"retries_left": 10**9, "retry_intervals": "[1]"},
+        ],
+        ids=str,
+    )
+    def test_consumers_job_is_not_retried(
+        self, redis_client: Any, tmp_path: Path, fields: dict[str, Any]
+    ) -> None:
+        """At the front of its queue it would keep out all others, and no relay asks for it."""
+        job_id = forge(redis_client, consume_call("nonsense"), **fields)
+        forge(redis_client, call(LISTED, str(tmp_path / "next")))
+        work(max_jobs=2)
+        assert "RefusedJob" in reason(redis_client, job_id)
+        assert redis_client.xlen(f"rq:results:{job_id}") == 1
+        assert not redis_client.zcard("rq:scheduled:fast")
+        assert (tmp_path / "next").exists()
+
+    @pytest.mark.django_db(transaction=True)
+    def test_consumers_job_is_not_repeated(self, redis_client: Any) -> None:
+        fields: Any = {"repeats_left": 10**9, "repeat_intervals": "[0]", "result_ttl": "500"}
+        job_id = forge(redis_client, consume_call([1], token=TOKEN), **fields)
+        work(max_jobs=2)
+        assert redis_client.xlen(f"rq:results:{job_id}") == 1
+        assert not redis_client.llen("rq:queue:fast")
+
+    def test_consumers_job_has_no_group_no_rate_and_no_needs(self, redis_client: Any) -> None:
+        fields: Any = {
+            "group_id": "x",
+            "rate_limit_key": "x",
+            "rate_limit_concurrency": 1,
+            "dependency_ids": '["x"]',
+        }
+        job_id = forge(redis_client, consume_call([1], token=TOKEN), **fields)
+        job: Any = SecureJob.fetch(job_id, connection=redis_client)
+        found = (job.group_id, job.rate_limit_key, job.rate_limit_concurrency, job._dependency_ids)
+        assert found == (None, None, None, [])
+
     def test_refused_job_leaves_after_a_day(self, redis_client: Any) -> None:
         """RQ's own year would let a flood fill the memory."""
         job_id = forge(redis_client, call("os.getpid"), failure_ttl=str(10**9))
