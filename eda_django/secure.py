@@ -28,6 +28,8 @@ MAX_BYTES = 4 * 1_048_576
 PACKED = ("data", "exc_info")
 # Seconds that a refused job stays in RQ's failed registry. RQ's own is a year.
 REFUSED_TTL = 86_400
+# The most seconds, thirty years, between a job's tries.
+MAX_INTERVAL = 10**9
 WORKER_HINT = "set RQ['WORKER_CLASS'], or give it --serializer=rq.serializers.JSONSerializer"
 
 
@@ -70,6 +72,7 @@ class SecureJob(Job):
             super().restore(raw_data)
             if self.func_name == JOB:
                 self._forget_what_no_relay_sets()
+            self._check_lists()
             reason = "" if self._reads_json else f"this worker reads pickle: {WORKER_HINT}"
             reason = reason or self._problem()
         except NoSuchJobError:
@@ -118,6 +121,15 @@ class SecureJob(Job):
         self.group_id = self.rate_limit_key = self.rate_limit_concurrency = None
         self._dependency_ids = []
 
+    def _check_lists(self) -> None:
+        """RQ asks for no more than JSON, and would break off at each look with what it got."""
+        if not _is_list_of_ids(self._dependency_ids):
+            raise DeserializationError("it can't be read: its dependency_ids are no list of ids")
+        # RQ repeats at once where the list is empty, and fails to retry.
+        for intervals in (self.retry_intervals, self.repeat_intervals or None):
+            if intervals is not None and not _is_list_of_intervals(intervals):
+                raise DeserializationError("it can't be read: its intervals are no list of seconds")
+
     def _callback_names(self) -> Iterator[Any]:
         names = (
             self._success_callback_name,
@@ -129,7 +141,8 @@ class SecureJob(Job):
     def _refuse(self, reason: str, raw_data: Any) -> None:
         """Leave nothing that RQ might act on, but enough to end the job as failed."""
         id, connection, status = self.id, self.connection, self._status
-        origin, needs = self.origin or _origin(raw_data), self._dependency_ids
+        origin = self.origin or _origin(raw_data)
+        needs = self._dependency_ids if _is_list_of_ids(self._dependency_ids) else []
         data = self._data if isinstance(self._data, bytes) else b""
         # Afresh: the reading may have broken off anywhere.
         Job.__init__(self, id, connection=connection, serializer=JSONSerializer)
@@ -217,6 +230,17 @@ def _is_id(value: Any) -> bool:
     """Return whether RQ would make a job of this id; what follows a colon is an execution's."""
     name = value.partition(":")[0] if isinstance(value, str) else ""
     return bool(name) and name.isascii() and name.replace("_", "").replace("-", "").isalnum()
+
+
+def _is_list_of_ids(value: Any) -> bool:
+    return isinstance(value, list) and all(_is_id(item) for item in value)
+
+
+def _is_list_of_intervals(value: Any) -> bool:
+    """Return whether RQ can take its next try from it; that is a date, and these end."""
+    if not isinstance(value, list) or not value:
+        return False
+    return all(isinstance(item, int | float) and 0 <= item <= MAX_INTERVAL for item in value)
 
 
 def _check_sizes(raw_data: Any) -> None:

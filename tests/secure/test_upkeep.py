@@ -43,6 +43,17 @@ class TestUpkeep:
         worker.clean_registries()
         assert redis_client.hget(f"rq:job:{job_id}", "status") == b"failed"
 
+    @pytest.mark.parametrize("needs", [b"5", b'{"a": 1}'])
+    def test_abandoned_job_with_needs_that_are_no_list(
+        self, redis_client: Any, worker: SecureWorker, needs: bytes
+    ) -> None:
+        """RQ would break off before it takes the job out, each time."""
+        job_id = forge(redis_client, call(LISTED), status="started", dependency_ids=needs)
+        redis_client.zadd("rq:wip:fast", {f"{job_id}:1": 1})
+        worker.clean_registries()
+        assert redis_client.hget(f"rq:job:{job_id}", "status") == b"failed"
+        assert not redis_client.zcard("rq:wip:fast")
+
     def test_job_that_is_stuck_on_the_way(
         self, redis_client: Any, worker: SecureWorker, trap: Path
     ) -> None:

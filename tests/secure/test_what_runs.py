@@ -3,11 +3,11 @@
 import json
 import zlib
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import django_rq
 import pytest
-from rq import Callback
+from rq import Callback, Repeat, Retry
 
 from eda_django.exceptions import RefusedJob
 from tests import attacker
@@ -22,6 +22,17 @@ class TestWhatRuns:
         queue.enqueue(attacker.leave_a_file, str(tmp_path / "mine"))
         work()
         assert (tmp_path / "mine").exists()
+
+    def test_listed_function_is_retried_and_repeated(
+        self, redis_client: Any, settings: Any
+    ) -> None:
+        settings.EDA_DJANGO = {**settings.EDA_DJANGO, "ALLOWED_JOBS": ["os.mkdir", "os.getpid"]}
+        queue, waits = django_rq.get_queue("fast"), [0, cast(int, 0.0)]
+        retried = queue.enqueue("os.mkdir", "/", retry=Retry(max=2, interval=waits))
+        repeated = queue.enqueue("os.getpid", repeat=Repeat(times=2, interval=[]))
+        work()
+        assert redis_client.hget(f"rq:job:{retried.id}", "retries_left") == b"0"
+        assert redis_client.hget(f"rq:job:{repeated.id}", "repeats_left") == b"0"
 
     @pytest.mark.django_db(transaction=True)
     def test_consumer_runs(self, redis_client: Any) -> None:

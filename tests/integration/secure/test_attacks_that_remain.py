@@ -272,6 +272,27 @@ def test_workers_end_where_what_rq_keeps_of_them_is_broken(
     assert attempts() == [1]
 
 
+@pytest.mark.parametrize("what", ["id", "dependent"])
+def test_workers_end_where_rq_can_not_read_what_it_moves(
+    site: Site, redis_client: Any, what: str
+) -> None:
+    """RQ asks no job class there. It is the one that does the upkeep; no attempt is burned."""
+    push_notes("")
+    if what == "id":
+        key = "rq:queue:default:intermediate"
+        redis_client.lpush("rq:queue:default", b"\xff")
+    else:
+        lost = forge(redis_client, call(LISTED), queue="slow", status="started")
+        redis_client.zadd("rq:wip:default", {f"{lost}:1": 1})
+        key = f"rq:job:{forge(redis_client, call(LISTED), queue='slow', timeout='never')}"
+        redis_client.sadd(f"rq:job:{lost}:dependents", key.removeprefix("rq:job:"))
+    site.worker("simple", "--burst").ends()
+    assert attempts() == [0]
+    redis_client.delete(key)
+    site.work()
+    assert once(1)
+
+
 def test_bell_that_is_no_list_is_a_lost_bell(site: Site, redis_client: Any) -> None:
     """Polling is the backstop, and publishing does not notice."""
     redis_client.set(BELL, "no list")
