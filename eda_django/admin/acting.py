@@ -9,7 +9,6 @@ from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.db import router
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
@@ -18,6 +17,7 @@ from .. import signals
 from ..models import Delivery
 from ..models.bulk_operation import Verb, act
 from ..models.locking import writing
+from . import links
 from .display import counted, state_of
 from .history import entry, log
 from .keyset import as_number
@@ -129,7 +129,7 @@ def back_of(request: HttpRequest) -> str:
     back = request.POST.get("back", "")
     if url_has_allowed_host_and_scheme(back, allowed_hosts=None) and back.startswith("/"):
         return back
-    return reverse("admin:eda_django_delivery_changelist")
+    return links.page(request, "eda_django_delivery_changelist")
 
 
 def fulfil(console: Any, request: HttpRequest, wish: Wish) -> HttpResponse:

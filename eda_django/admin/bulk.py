@@ -5,7 +5,6 @@ from typing import Any
 
 from django.db import router
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
-from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -14,6 +13,7 @@ from ..models import BulkOperation, Delivery
 from ..models.bulk_operation import Verb, within_reach
 from ..models.locking import writing
 from ..models.selection import SAME_KEY, Selection
+from . import links
 from .acting import ask, back_of, is_meant, reason_of, verb_of
 from .display import LABELS, counted
 from .filters import AGES, selection_of
@@ -47,7 +47,7 @@ def begin(console: Any, request: HttpRequest) -> HttpResponse:
     query = QueryDict(request.POST.get("query", ""))
     selection = selection_of(query)
     if selection is None:
-        return HttpResponseRedirect(reverse("admin:eda_django_delivery_changelist"))
+        return HttpResponseRedirect(links.page(request, "eda_django_delivery_changelist"))
     if is_meant(request, verb):
         return start(request, verb, selection)
     reach = within_reach(Delivery.objects.all(), selection, verb)
@@ -80,7 +80,7 @@ def start(request: HttpRequest, verb: Verb, selection: Selection) -> HttpRespons
         begun = entry(verb, reason, BEGUN)
         log(request, [operation], f"{begun} ({described(selection)})")
     signals.deliveries_released.send_robust(sender=None, using=using)
-    page = reverse("admin:eda_django_bulkoperation_change", args=[operation.pk])
+    page = links.page(request, "eda_django_bulkoperation_change", operation.pk)
     return HttpResponseRedirect(page)
 
 

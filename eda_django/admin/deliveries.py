@@ -7,7 +7,6 @@ from django.contrib import admin
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.html import format_html
@@ -21,6 +20,7 @@ from ..models.past_operations import past_operations
 from ..models.selection import SAME_KEY
 from ..models.status import FINISHED
 from ..payloads import without
+from . import links
 from .acting import PERMISSIONS, Wish, fulfil, verbs_for
 from .attempts import latest, shown
 from .bulk import begin
@@ -170,7 +170,7 @@ class DeliveryAdmin(KeysetAdmin):
     ) -> HttpResponse:
         context = {
             "verbs": verbs_for(request.user),
-            "act_on_all_url": reverse("admin:eda_django_delivery_act_on_all"),
+            "act_on_all_url": links.page(request, "eda_django_delivery_act_on_all"),
             "query": request.GET.urlencode(),
         }
         return super().changelist_view(request, {**context, **(extra_context or {})})

@@ -6,7 +6,6 @@ from typing import Any
 from django.contrib import admin, messages
 from django.db import router
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import reverse
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -19,6 +18,7 @@ from ..models.groups import MAX_GROUPS, Group, groups
 from ..models.locking import writing
 from ..models.selection import Selection
 from ..payloads import text_problem, without
+from . import links
 from .acting import MAX_AT_ONCE, Wish, ask, fulfil, is_meant, verb_of, verbs_for, written
 from .bulk import start
 from .display import badge, or_more, since, state_of
@@ -93,8 +93,8 @@ class FailureAdmin(PageAdmin):
         if not _failing(*names).filter(pk=pk).exists():
             text = _("Delivery %(number)s does not fail any more: nothing was done.")
             messages.warning(request, text % {"number": pk})
-            return HttpResponseRedirect(_page_of(*names))
-        back = reverse("admin:eda_django_delivery_change", args=[pk])
+            return HttpResponseRedirect(_page_of(request, *names))
+        back = links.page(request, "eda_django_delivery_change", pk)
         return fulfil(self, request, replace(Wish.of(request, ids=[pk]), back=back))
 
     def act_view(self, request: HttpRequest) -> HttpResponse:
@@ -105,7 +105,7 @@ class FailureAdmin(PageAdmin):
         if group is None:
             return _nothing_left(request)
         if not is_meant(request, verb):
-            back = _page_of(group.subscriber, group.fingerprint)
+            back = _page_of(request, group.subscriber, group.fingerprint)
             about = {"group": group, "back": back, **_counts(group)}
             return ask(self, request, verb, "confirm_group.html", **about)
         # A selection without a fingerprint means any, so without one it is only so many at once.
@@ -114,7 +114,7 @@ class FailureAdmin(PageAdmin):
             return start(request, verb, chosen)
         rows = _failing(group.subscriber, group.fingerprint).order_by("pk")
         ids = list(rows.values_list("pk", flat=True)[:MAX_AT_ONCE])
-        back = reverse("admin:eda_django_failure_changelist")
+        back = links.page(request, "eda_django_failure_changelist")
         return fulfil(self, request, replace(Wish.of(request, ids=ids), back=back))
 
     def note_view(self, request: HttpRequest) -> HttpResponse:
@@ -129,7 +129,7 @@ class FailureAdmin(PageAdmin):
         else:
             _remove_note(request, names)
             messages.success(request, _("The note is removed."))
-        return HttpResponseRedirect(_page_of(*names))
+        return HttpResponseRedirect(_page_of(request, *names))
 
     def _shown(self, request: HttpRequest, group: Group) -> dict[str, Any]:
         frame = error = ""
@@ -144,7 +144,7 @@ class FailureAdmin(PageAdmin):
             "error": error,
             "since": since(group.since),
             "last_seen": since(group.last_seen),
-            "url": _page_of(group.subscriber, group.fingerprint),
+            "url": _page_of(request, group.subscriber, group.fingerprint),
         }
 
     def _traceback(self, request: HttpRequest, group: Group) -> str:
@@ -188,7 +188,7 @@ def _failing(subscriber: str, fingerprint: str) -> Any:
 def _nothing_left(request: HttpRequest) -> HttpResponse:
     """Go on to what fails still; a colleague, or a retry, was quicker."""
     messages.warning(request, _("Nothing of this group fails any more."))
-    return HttpResponseRedirect(reverse("admin:eda_django_failure_changelist"))
+    return HttpResponseRedirect(links.page(request, "eda_django_failure_changelist"))
 
 
 def _keep_note(request: HttpRequest, names: tuple[str, str], text: str) -> None:
@@ -211,9 +211,9 @@ def _remove_note(request: HttpRequest, names: tuple[str, str]) -> None:
         notes.delete()
 
 
-def _page_of(subscriber: str, fingerprint: str) -> str:
+def _page_of(request: HttpRequest, subscriber: str, fingerprint: str) -> str:
     query = urlencode({"subscriber": subscriber, "fingerprint": fingerprint})
-    return f"{reverse('admin:eda_django_failure_group')}?{query}"
+    return f"{links.page(request, 'eda_django_failure_group')}?{query}"
 
 
 def _using() -> str:

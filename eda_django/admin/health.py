@@ -1,11 +1,10 @@
 """Is everything well? One sentence, one colour."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
@@ -47,6 +46,8 @@ class Signs:
     queues: list[QueueState] | None
     # Whether a relay that lives pushes to queues, and does not run the subscribers itself.
     needs_queues: bool
+    # Leads to a page of the admin site, by its name.
+    page: Callable[[str], str]
     # The counts above that are lower bounds, by their names.
     partial: frozenset[str] = frozenset()
 
@@ -88,14 +89,14 @@ def _bad(signs: Signs) -> Iterator[str]:
                 "No worker takes jobs from queue %(name)s, where %(count)d wait.",
                 queue.depth,
             ) % {"name": queue.name, "count": queue.depth}
-            yield _link("delivery", text, status=Status.QUEUED, queue=queue.name)
+            yield _link(signs, "delivery", text, status=Status.QUEUED, queue=queue.name)
     if signs.dead:
         text = ngettext(
             "%(count)s delivery is dead: nobody tries it again until you do.",
             "%(count)s deliveries are dead: nobody tries them again until you do.",
             signs.many("dead"),
         ) % signs.shown("dead")
-        yield _link("failure", text)
+        yield _link(signs, "failure", text)
 
 
 def _odd(signs: Signs) -> Iterator[Any]:
@@ -117,14 +118,14 @@ def _odd(signs: Signs) -> Iterator[Any]:
             "%(count)s deliveries failed and will be tried again.",
             signs.many("retrying"),
         ) % signs.shown("retrying")
-        yield _link("failure", text)
+        yield _link(signs, "failure", text)
     if signs.unready:
         text = ngettext(
             "%(count)s delivery waits for code or a queue that is not there.",
             "%(count)s deliveries wait for code or a queue that is not there.",
             signs.many("unready"),
         ) % signs.shown("unready")
-        yield _link("delivery", text, error_class=ASIDE)
+        yield _link(signs, "delivery", text, error_class=ASIDE)
     if signs.aside:
         yield ngettext(
             "%(count)s event waits for code that knows its type.",
@@ -133,9 +134,9 @@ def _odd(signs: Signs) -> Iterator[Any]:
         ) % signs.shown("aside")
 
 
-def _link(model: str, text: str, **query: str) -> str:
+def _link(signs: Signs, model: str, text: str, **query: str) -> str:
     """Return the sentence with the way to the list of what it speaks of."""
-    page = reverse(f"admin:eda_django_{model}_changelist")
+    page = signs.page(f"eda_django_{model}_changelist")
     return _linked(f"{page}?{urlencode(query)}" if query else page, text)
 
 

@@ -6,7 +6,6 @@ from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db import router
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -14,6 +13,7 @@ from ..models import BulkOperation, RelayHeartbeat
 from ..models.heartbeat import GONE
 from ..models.locking import writing
 from ..models.status import OperationStatus
+from . import links
 from .acting import outcome, permissions_for
 from .bulk import meant_by
 from .display import counted
@@ -89,4 +89,4 @@ class OperationAdmin(ReadOnlyAdmin):
             messages.success(request, _("Cancelled. What was done stays done."))
         else:
             messages.warning(request, _("It had ended already."))
-        return HttpResponseRedirect(reverse("admin:eda_django_bulkoperation_change", args=[pk]))
+        return HttpResponseRedirect(links.page(request, "eda_django_bulkoperation_change", pk))

@@ -1,5 +1,6 @@
 """The overview: what an operator who was woken looks at first."""
 
+import functools
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -7,7 +8,6 @@ from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest
-from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy
 
@@ -15,6 +15,7 @@ from ..dispatch.queues import queue_states
 from ..models import OutboxEvent, Overview, RelayHeartbeat, Status, statistics, volumes
 from ..models.statistics import Backlog
 from ..models.status import RETRYING
+from . import links
 from .display import since
 from .health import LATE, Signs, judge
 from .readonly import PageAdmin
@@ -68,10 +69,13 @@ def overview(request: HttpRequest) -> dict[str, Any]:
         unready=_sum(part for part in waiting if part.is_aside),
         aside=volumes.total(aside),
         oldest=oldest,
-        oldest_page=_page_of(number) if OverviewAdmin.may(request, "view_outboxevent") else "",
+        oldest_page=_page_of(request, number)
+        if OverviewAdmin.may(request, "view_outboxevent")
+        else "",
         is_late=oldest is not None and oldest < timezone.now() - timedelta(seconds=LATE),
         queues=queues,
         needs_queues=needs_queues,
+        page=functools.partial(links.page, request),
         partial=partial | ({"aside"} if volumes.is_partial(aside) else set()),
     )
     return {
@@ -105,11 +109,11 @@ def _time(found: tuple[datetime, Any]) -> datetime:
     return found[0]
 
 
-def _page_of(number: int | None) -> str:
+def _page_of(request: HttpRequest, number: int | None) -> str:
     """Return the address of an event's page, or of the list of those that are set aside."""
     if number is None:
-        return reverse("admin:eda_django_outboxevent_changelist") + "?state=aside"
-    return reverse("admin:eda_django_outboxevent_change", args=[number])
+        return links.page(request, "eda_django_outboxevent_changelist") + "?state=aside"
+    return links.page(request, "eda_django_outboxevent_change", number)
 
 
 def _sum(waiting: Iterable[Backlog]) -> int:

@@ -12,10 +12,11 @@ from django.core.paginator import Paginator
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path, reverse
+from django.urls import URLPattern, path
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
+from . import links
 from .history import translated
 
 # Django's admin classes are generic for type checkers only.
@@ -140,7 +141,7 @@ class ReadOnlyAdmin(Console):
             messages.warning(
                 request, text % {"name": self.opts.verbose_name, "key": object_id[:50]}
             )
-            return HttpResponseRedirect(reverse("admin:index"))
+            return HttpResponseRedirect(links.page(request, "index"))
         return self.show_row(request, row)
 
     def show_row(self, request: HttpRequest, row: Any) -> HttpResponse:

@@ -9,7 +9,6 @@ from django import forms
 from django.contrib import messages
 from django.db import router
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
@@ -22,6 +21,7 @@ from ..models.operator_verbs import Before, Resent
 from ..outbox import publish
 from ..payloads import Stray, StrayMasks, unmasked
 from ..registry import registry
+from . import links
 from .acting import MAX_REASON
 from .display import LABELS
 from .history import COPIED, EDITED, RESENT, log
@@ -110,12 +110,12 @@ def resend_view(console: Any, request: HttpRequest, pk: int) -> HttpResponse:
         wanted = form.cleaned_data
         is_seen = bool(wanted["seen"]) and wanted["seen"] == _stamp(event)
         if is_seen and len(wanted["subscribers"]) > 1 and "confirmed" not in request.POST:
-            back = reverse("admin:eda_django_outboxevent_resend", args=[event.pk])
+            back = links.page(request, "eda_django_outboxevent_resend", event.pk)
             page |= {"wanted": wanted, "reason": wanted["reason"], "back": back}
             answer = console.show(request, "confirm_resend.html", _("Resend"), **page)
             return answer
         _tell(request, event, _resend(request, event, wanted) if is_seen else None)
-        return HttpResponseRedirect(_page_of(event))
+        return HttpResponseRedirect(_page_of(request, event))
     answer = console.show(request, "resend.html", _("Resend"), form=form, **page)
     return answer
 
@@ -138,7 +138,7 @@ def edit_view(console: Any, request: HttpRequest, pk: int) -> HttpResponse:
             form.add_error("payload", str(error))
         else:
             _tell_of_copy(request, copy, is_new=is_new)
-            return HttpResponseRedirect(_page_of(copy))
+            return HttpResponseRedirect(_page_of(request, copy))
     recipients = [subscription.name for subscription in registry.matching(event.type)]
     page: HttpResponse = console.show(
         request,
@@ -257,5 +257,5 @@ def _event(pk: int) -> Any:
     return event
 
 
-def _page_of(event: OutboxEvent) -> str:
-    return reverse("admin:eda_django_outboxevent_change", args=[event.pk])
+def _page_of(request: HttpRequest, event: OutboxEvent) -> str:
+    return links.page(request, "eda_django_outboxevent_change", event.pk)
