@@ -28,6 +28,8 @@ from .timeline import timeline
 
 # On a page. Few events have as many; the list of deliveries has the rest.
 MAX_DELIVERIES = 200
+# The attribute of a request whose search did not look at all that the term may mean.
+IS_CUT = "eda_django_search_is_cut"
 
 
 class EventChangeList(KeysetChangeList):
@@ -41,8 +43,7 @@ class EventChangeList(KeysetChangeList):
         progress = progress_of([event.pk for event in self.result_list], self.queryset.db)
         for event in self.result_list:
             event.progress = progress.get(event.pk, Progress())
-        term = self.query.strip()
-        if term and not text_problem(term) and search.is_cut(term, self.queryset.db):
+        if getattr(request, IS_CUT, False):
             self.most_found = search.MAX_FOUND
 
 
@@ -109,7 +110,12 @@ class EventAdmin(KeysetAdmin):
         term = search_term.strip()
         if not term:
             return queryset, False
-        return queryset.none() if text_problem(term) else search.events_found(queryset, term), False
+        if text_problem(term):
+            return queryset.none(), False
+        found, is_cut = search.events_found(queryset, term)
+        # The list of this request tells of it.
+        setattr(request, IS_CUT, is_cut)
+        return found, False
 
     @admin.display(description=gettext_lazy("delivered"))
     def done(self, event: Any) -> str:

@@ -35,14 +35,13 @@ def types_in_the_outbox(using: str) -> list[str]:
         return [name for (name,) in cursor.fetchall()]
 
 
-def events_found(rows: Any, term: str) -> Any:
-    """Return the events with this id, key, correlation id or idempotency key, exactly."""
-    return rows.filter(pk__in=set().union(*_meant(term, rows.db)))
+def events_found(rows: Any, term: str) -> tuple[Any, bool]:
+    """Return the events with this id, key, correlation id or idempotency key, exactly.
 
-
-def is_cut(term: str, using: str) -> bool:
-    """Whether there may be more events of one of the term's meanings than are looked at."""
-    return any(len(ids) >= MAX_FOUND for ids in _meant(term, using))
+    And whether there may be more of one of these than are looked at.
+    """
+    meant = list(_meant(term, rows.db))
+    return rows.filter(pk__in=set().union(*meant)), any(len(ids) >= MAX_FOUND for ids in meant)
 
 
 def _meant(term: str, using: str) -> Iterator[list[int]]:
