@@ -372,6 +372,19 @@ def test_a_field_that_no_comparison_looks_at_may_be_made_anew(number: int | None
     assert there_and_back(Stamped, Stamped(number)) == Stamped(number)
 
 
+@dataclass
+class Remarked:
+    number: Any
+    remark: str = field(default="", init=False, compare=False)
+
+
+def test_a_field_that_no_comparison_looks_at_may_be_set_beside_what_is_looked_at() -> None:
+    payload = Remarked(Decimal("1.5"))
+    payload.remark = "mine"
+    read = there_and_back(Remarked, payload)
+    assert (read.number, read.remark) == ("1.5", "")
+
+
 def test_a_field_that_no_reader_gets_as_it_was_set_is_refused() -> None:
     """The console would show it as it was set, and the subscriber act on the default."""
     payload = Paid()
